@@ -1,0 +1,81 @@
+"""The trained model as one folder: model.ubj, preprocessor.json and data_contract.yaml. No pickle anywhere."""
+
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import xgboost as xgb
+
+from usecase.mlops.contract import Contract, Scalar
+from usecase.mlops.errors import UserError
+from usecase.mlops.features import Preprocessor
+
+FILE_NAME = "model.ubj"
+ARCHIVE = "model.tar.gz"
+
+OBJECTIVES = {
+    "binary_classification": {"objective": "binary:logistic", "eval_metric": "logloss"},
+    "multiclass_classification": {"objective": "multi:softprob", "eval_metric": "mlogloss"},
+    "regression": {"objective": "reg:squarederror", "eval_metric": "rmse"},
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One prediction per row: the label or number, and for classifiers the probability of each class (n x classes)."""
+
+    values: list[Scalar]
+    classes: list[Scalar]
+    probabilities: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """Booster, fitted preprocessing and contract: all that turns rows into predictions."""
+
+    booster: xgb.Booster
+    preprocessor: Preprocessor
+    contract: Contract
+
+    def predict(self, rows: pl.DataFrame) -> Predictions:
+        """Predictions for typed rows (n) that hold every input of the preprocessor."""
+        classes = self.preprocessor.classes
+        output: npt.NDArray[np.float32] = self.booster.inplace_predict(self.preprocessor.transform(rows))
+        if not classes:
+            return Predictions(values=[float(value) for value in output], classes=[])
+        probabilities = output if len(classes) > 2 else np.column_stack([1 - output, output])
+        return Predictions([classes[i] for i in probabilities.argmax(axis=1)], classes, probabilities)
+
+
+def load_model(folder: Path) -> Model:
+    """Load a model folder as Train writes it. Raises UserError when a part is missing, damaged or of another contract."""
+    file = folder / FILE_NAME
+    if not file.exists():
+        raise UserError(f"{file}: no such file: the model was not trained here, or its archive is incomplete")
+    booster = xgb.Booster()
+    try:
+        booster.load_model(file)
+    except xgb.core.XGBoostError:
+        raise UserError(f"{file}: is damaged or no XGBoost model") from None
+    model = Model(booster, Preprocessor.load(folder), Contract.load(folder))
+    if model.preprocessor.contract_sha256 != model.contract.sha256:
+        raise UserError(f"{folder}: preprocessor.json and data_contract.yaml do not belong together: train again")
+    if booster.num_features() != len(model.preprocessor.feature_names):
+        raise UserError(
+            f"{folder}: the model takes {booster.num_features()} features,"
+            f" preprocessor.json makes {len(model.preprocessor.feature_names)}: train again"
+        )
+    return model
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack model.tar.gz into `folder`; members that point outside of it are refused. Raises UserError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            tar.extractall(folder, filter="data")
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise UserError(f"{archive}: cannot be unpacked ({error})") from None

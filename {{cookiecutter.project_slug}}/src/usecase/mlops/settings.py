@@ -1,0 +1,100 @@
+"""Settings of one environment: config/<environment>.yaml over config/defaults.yaml."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from usecase.mlops.errors import UserError
+from usecase.mlops.yamlfile import parse, read_yaml
+
+ENVIRONMENTS = ("local", "dev", "qa", "prod")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Threshold(_Section):
+    """Limit of one metric: `minimum` where more is better, `maximum` where less is better."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "Threshold":
+        if (self.minimum is None) == (self.maximum is None):
+            raise ValueError("give either minimum or maximum")
+        return self
+
+
+class Quality(_Section):
+    """Thresholds by kind of problem and metric name; a model that misses one is not registered."""
+
+    binary_classification: dict[str, Threshold] = {}
+    multiclass_classification: dict[str, Threshold] = {}
+    regression: dict[str, Threshold] = {}
+
+
+class Pipeline(_Section):
+    """Values for parameters of pipeline.json, by parameter name."""
+
+    parameters: dict[str, str | int | float | bool] = {}
+
+
+class Serving(_Section):
+    """The prediction service."""
+
+    port: int = Field(default=8080, ge=1, le=65535)
+    max_payload_mb: int = Field(default=6, ge=1, le=100)
+
+
+class Budget(_Section):
+    """Monthly cost limit of the environment's AWS account, in US dollars."""
+
+    monthly_usd: float = Field(gt=0)
+
+
+class Settings(_Section):
+    """Everything that may differ between environments."""
+
+    environment: Literal["local", "dev", "qa", "prod"]
+    project: str
+    description: str = ""
+    owner_email: str
+    container: Literal["own", "managed"]
+    aws_region: str
+    aws_account: str = Field(default="", pattern=r"^(\d{12})?$")
+    model_package_group: str
+    pipeline: Pipeline = Pipeline()
+    quality: Quality = Quality()
+    serving: Serving = Serving()
+    budget: Budget | None = None
+
+    @field_validator("aws_account", mode="before")
+    @classmethod
+    def _account_is_text(cls, value: Any) -> Any:
+        # YAML reads an unquoted id as a number and drops leading zeros (or takes them for octal).
+        if isinstance(value, int):
+            raise ValueError('put the 12 digits in quotes: "012345678901"')
+        return value
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`; mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = merge(base[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def load_settings(environment: str = "local", root: Path = Path()) -> Settings:
+    """Settings of `environment` in the repository at `root`. Raises UserError naming the file and the key."""
+    if environment not in ENVIRONMENTS:
+        raise UserError(f"unknown environment {environment!r}: use one of {', '.join(ENVIRONMENTS)}")
+    defaults, own = root / "config" / "defaults.yaml", root / "config" / f"{environment}.yaml"
+    content = merge(read_yaml(defaults), read_yaml(own))
+    return parse(Settings, content | {"environment": environment}, f"{own} over {defaults.name}")

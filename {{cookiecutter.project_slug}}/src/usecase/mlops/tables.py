@@ -1,0 +1,136 @@
+"""Read CSV and Parquet files as they come from other people: gzip, byte-order marks and CRLF are fine, doubt is an error.
+
+CSV cells are read as text; the data contract gives them their types (`usecase.mlops.contract`).
+"""
+
+import csv
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+import polars as pl
+
+from usecase.mlops.errors import UserError
+
+SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """All rows of a CSV (.csv, .csv.gz) or Parquet file, or of all such files of a folder, columns in file order.
+
+    Raises UserError with one line when the file is missing, empty, has no rows, or is not what it seems.
+    """
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+        if not files:
+            raise UserError(f"{path}: the folder holds no data file")
+        frames = [read_table(file) for file in files]
+        for file, frame in zip(files, frames, strict=True):
+            if set(frame.columns) != set(frames[0].columns):
+                raise UserError(f"{file}: has other columns than {files[0].name}")
+        return pl.concat([frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed")
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    content = _read_bytes(path)
+    if not content.strip():
+        raise UserError(f"{path}: the file is empty")
+    frame = _parse_parquet(path, content) if content.startswith(_PARQUET) else parse_csv(content, str(path))
+    if frame.height == 0:
+        raise UserError(f"{path}: has a header but no rows")
+    return frame
+
+
+def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
+    """CSV text (RFC 4180, UTF-8, comma) as a frame of text columns; without `header` they are named column_1, ...
+
+    `source` names the text in errors. Raises UserError.
+    """
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if content.startswith(_PARQUET) or b"\x00" in content[:4096]:
+        raise UserError(f"{source}: is not text: give a CSV in UTF-8 or a Parquet file")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{source}: line {line} is not UTF-8: save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)"
+        ) from None
+    first = content.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
+    names = next(csv.reader([first]), [])
+    if header:
+        _check_header(names, source)
+    try:
+        return pl.read_csv(content, infer_schema=False, has_header=header)
+    except pl.exceptions.ComputeError as error:
+        raise UserError(f"{source}: {_ragged_row(content, len(names)) or _first_line(error)}") from None
+    except pl.exceptions.NoDataError:
+        raise UserError(f"{source}: the file is empty") from None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names, as 64 hex digits."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        if file != path:
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_bytes(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content.startswith(_GZIP):
+        try:
+            return gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{path}: the gzip file is damaged ({error}): copy it again") from None
+    if path.suffix == ".gz":
+        raise UserError(f"{path}: is not a gzip file although its name ends in .gz")
+    if path.suffix == ".parquet" and not content.startswith(_PARQUET):
+        raise UserError(f"{path}: is not a Parquet file although its name ends in .parquet: write it again")
+    return content
+
+
+def _parse_parquet(path: Path, content: bytes) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(content)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path}: the Parquet file is damaged ({_first_line(error)}): write it again") from None
+    _check_header(frame.columns, str(path))
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype == pl.Binary]
+    if nested:
+        raise UserError(f"{path}: column {nested[0]!r} holds lists, structs or bytes: keep one value per cell")
+    return frame
+
+
+def _check_header(names: list[str], source: str) -> None:
+    if len(names) == 1:
+        for separator, label in SEPARATORS.items():
+            if separator in names[0]:
+                raise UserError(f"{source}: columns are separated by {label}: save the file with commas")
+        raise UserError(f"{source}: has only one column, {names[0]!r}: a feature and a target are needed")
+    for position, name in enumerate(names, start=1):
+        if names.index(name) != position - 1:
+            raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
+    empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
+    if len(empty) > 1:
+        raise UserError(f"{source}: columns {', '.join(map(str, empty))} have no name: name them in the first line")
+
+
+def _ragged_row(content: bytes, width: int) -> str | None:
+    text = content.decode("utf-8")
+    reader = csv.reader(text.splitlines(keepends=True))
+    for cells in reader:
+        if len(cells) > width:
+            return f"line {reader.line_num} has {len(cells)} cells, the header has {width}: quote cells that hold commas"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
