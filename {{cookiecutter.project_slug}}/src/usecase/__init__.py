@@ -1,1 +1,1 @@
-"""The use case: preprocessing, training, evaluation and inference are yours; `mlops` is kept current by the template."""
+"""The use case. The modules here are yours; `usecase.mlops` is kept current by the template."""

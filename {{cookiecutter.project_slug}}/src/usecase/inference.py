@@ -15,12 +15,12 @@ def model_fn(model_dir: str) -> Model:
 
 
 def input_fn(body: bytes, content_type: str) -> pl.DataFrame:
-    """The rows of a request: text cells, not yet checked. Raises payload.BadRequest."""
+    """The rows of a request: text cells, not yet checked. Raises payload.RequestError."""
     return payload.read_rows(body, content_type)
 
 
 def predict_fn(rows: pl.DataFrame, model: Model) -> Predictions:
-    """Predictions for the rows, checked against the contract first. Raises payload.BadRequest naming row and column."""
+    """Predictions for rows checked against the contract. Raises payload.RequestError naming row and column."""
     return model.predict(add_features(payload.check_rows(rows, model.contract)))
 
 

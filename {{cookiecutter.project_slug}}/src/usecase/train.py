@@ -39,7 +39,7 @@ def train(input_dir: Path, model_dir: Path, output_dir: Path, hyperparameters: d
         matrices["train"],
         num_boost_round=int(hyperparameters["num_rounds"]),
         evals=[(matrix, name) for name, matrix in matrices.items()],
-        callbacks=[xgb.callback.EarlyStopping(EARLY_STOPPING_ROUNDS, save_best=True)],
+        callbacks=[xgb.callback.EarlyStopping(rounds=EARLY_STOPPING_ROUNDS, save_best=True)],
         evals_result=history,
         verbose_eval=25,
     )

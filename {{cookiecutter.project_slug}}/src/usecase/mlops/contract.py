@@ -21,6 +21,9 @@ from usecase.mlops.yamlfile import parse, read_yaml
 FILE_NAME = "data_contract.yaml"
 PROFILE = "https://datapackage.org/profiles/2.0/dataresource.json"
 
+# Stands for the offending cell in the messages below.
+VALUE = "<value>"
+
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 Scalar = bool | int | float | str
 
@@ -49,7 +52,7 @@ class Constraints(_Descriptor):
 
 
 class Column(_Descriptor):
-    """One column. A `string` with an `enum` is a category; a target with an `enum`, or a boolean one, makes a classifier."""
+    """One column. A `string` with an `enum` is a category; a boolean target or one with an `enum` makes a classifier."""
 
     name: str
     type: Literal["integer", "number", "boolean", "date", "datetime", "string"]
@@ -184,7 +187,12 @@ class Contract(_Descriptor):
     def sha256(self) -> str:
         """Hash of everything that decides how data is read; `path`, descriptions and reasons do not."""
         content = self.model_dump(
-            mode="json", exclude={"profile": True, "path": True, "table": {"fields": {"__all__": {"reason", "description", "unit"}}}}
+            mode="json",
+            exclude={
+                "profile": True,
+                "path": True,
+                "table": {"fields": {"__all__": {"reason", "description", "unit"}}},
+            },
         )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -220,39 +228,40 @@ class Contract(_Descriptor):
             if len(rows):
                 first = int(rows[0])
                 more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-                to.append(Problem(column.name, message.format(value=_shorten(raw[first])) + more, first + 1))
+                to.append(Problem(column.name, message.replace(VALUE, _shorten(raw[first])) + more, first + 1))
 
         limits = column.constraints
-        note(problems, given.is_not_null() & values.is_null(), "{value} is no " + _type_name(column))
+        note(problems, given.is_not_null() & values.is_null(), f"{VALUE} is no {_type_name(column)}")
         if values.dtype.is_float():
-            note(problems, values.is_infinite(), "{value} is not finite")
+            note(problems, values.is_infinite(), f"{VALUE} is not finite")
         if limits.required or column.role in ("target", "id"):
             note(problems, given.is_null(), "is empty but a value is required")
         if limits.unique or column.role == "id":
-            note(problems, values.is_not_null() & ~values.is_first_distinct(), "{value} stands there twice")
+            note(problems, values.is_not_null() & ~values.is_first_distinct(), f"{VALUE} stands there twice")
         if limits.enum is not None:
             unseen = values.is_not_null() & ~values.is_in(pl.Series(limits.enum, dtype=values.dtype).implode())
             strict = column.role == "target" or self.policy.unseen_category == "reject"
-            note(problems if strict else warnings, unseen, "{value} is none of the values in the contract")
+            note(problems if strict else warnings, unseen, f"{VALUE} is none of the values in the contract")
             values = pl.select(pl.when(~unseen).then(values)).to_series().alias(column.name)
         outside = problems if self.policy.out_of_range == "reject" else warnings
-        for bound, is_out in (("minimum", pl.Series.__lt__), ("maximum", pl.Series.__gt__)):
-            limit = getattr(limits, bound)
-            if limit is not None:
-                typed = as_type(pl.Series([limit]), column)[0]
-                note(outside, is_out(values, typed), f"{{value}} is {'below' if bound == 'minimum' else 'above'} {limit}")
+        if limits.minimum is not None:
+            note(outside, values < _limit(limits.minimum, column), f"{VALUE} is below {limits.minimum}")
+        if limits.maximum is not None:
+            note(outside, values > _limit(limits.maximum, column), f"{VALUE} is above {limits.maximum}")
         return values.alias(column.name), problems, warnings
 
     def blank_to_null(self, raw: pl.Series) -> pl.Series:
         """Text without surrounding blanks, and null where it is one of `missingValues`; other types as they are."""
         if raw.dtype == pl.String:
             text = raw.str.strip_chars()
-            return pl.select(pl.when(~text.is_in(pl.Series(self.table.missing_values).implode())).then(text)).to_series()
+            return pl.select(
+                pl.when(~text.is_in(pl.Series(self.table.missing_values).implode())).then(text)
+            ).to_series()
         return raw.fill_nan(None) if raw.dtype.is_float() else raw
 
 
 def as_type(values: pl.Series, column: Column) -> pl.Series:
-    """`values` (text or already typed) in the column's type; null where they do not fit. Booleans by true/falseValues."""
+    """`values` (text or typed) in the column's type; null where they do not fit. Booleans by true/falseValues."""
     dtype = DTYPES[column.type]
     if values.dtype == dtype:
         return values
@@ -276,6 +285,10 @@ def _type_name(column: Column) -> str:
     if column.type == "boolean":
         return f"boolean ({', '.join(column.true_values + column.false_values)})"
     return column.type if column.format == "default" else f"{column.type} ({column.format})"
+
+
+def _limit(limit: float | str, column: Column) -> Any:
+    return as_type(pl.Series([limit]), column)[0]
 
 
 def _near(name: str, candidates: list[str]) -> str:

@@ -49,8 +49,8 @@ def _unusable_columns(frame: pl.DataFrame, contract: Contract) -> list[str]:
             problems.append(f"column {column.name!r} has no values: mend the data or set `role: ignored`")
         elif mirrors(values, target):
             problems.append(
-                f"column {column.name!r} is identical to the target {contract.target.name!r}, a model would only copy it:"
-                " drop it or set `role: ignored`"
+                f"column {column.name!r} is identical to the target {contract.target.name!r},"
+                " a model would only copy it: drop it or set `role: ignored`"
             )
     return problems
 
@@ -62,7 +62,9 @@ def mirrors(values: pl.Series, target: pl.Series) -> bool:
         return False
     # A target with a value per row pairs with any column that has one too: there only equality is a copy.
     if distinct == len(target):
-        return values.dtype.is_numeric() == target.dtype.is_numeric() and bool((values.cast(pl.String) == target.cast(pl.String)).all())
+        return values.dtype.is_numeric() == target.dtype.is_numeric() and bool(
+            (values.cast(pl.String) == target.cast(pl.String)).all()
+        )
     return pl.DataFrame({"value": values, "target": target}).n_unique() == distinct
 
 

@@ -50,7 +50,10 @@ class Input(BaseModel):
         else:
             text = values.cast(pl.String)
             parts = [text == category for category in self.categories]
-        columns = [part.cast(pl.Float32).fill_null(np.nan).alias(name) for part, name in zip(parts, self.feature_names, strict=True)]
+        columns = [
+            part.cast(pl.Float32).fill_null(np.nan).alias(name)
+            for part, name in zip(parts, self.feature_names, strict=True)
+        ]
         return pl.DataFrame(columns)
 
 

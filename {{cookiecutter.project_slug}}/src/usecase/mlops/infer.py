@@ -21,16 +21,39 @@ MAX_CLASSES = 100
 MAX_INTEGER_CLASSES = 10
 
 MISSING_WORDS = ["NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?", "-"]
-BOOLEAN_WORDS = [("true", "false"), ("True", "False"), ("TRUE", "FALSE"), ("yes", "no"), ("Yes", "No"), ("YES", "NO"), ("y", "n"), ("Y", "N"), ("t", "f"), ("T", "F")]
+BOOLEAN_WORDS = [
+    ("true", "false"),
+    ("True", "False"),
+    ("TRUE", "FALSE"),
+    ("yes", "no"),
+    ("Yes", "No"),
+    ("YES", "NO"),
+    ("y", "n"),
+    ("Y", "N"),
+    ("t", "f"),
+    ("T", "F"),
+]
 DATE_FORMATS = ["default", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y%m%d"]
-DATETIME_FORMATS = ["default", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]
+DATETIME_FORMATS = [
+    "default",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%d.%m.%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+]
 
-ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|index)$|^(row|record)[_\s.-]?(no|nr|number|num)$|[a-z]Id$|[a-z]ID$", re.IGNORECASE)
+ID_NAME = re.compile(
+    r"(^|[_\s.-])(id|uuid|guid|key|index)$|^(row|record)[_\s.-]?(no|nr|number|num)$|[a-z]Id$|[a-z]ID$", re.IGNORECASE
+)
 # Words of a column name that usually stand for a person, after the categories of GDPR Art. 4(1) and NIST SP 800-122.
 PII_NAME = re.compile(
-    r"(^|[_\s.-])(e?-?mail|phone|mobile|telephone|fax|ssn|social security|passport|iban|account number|credit card|first name|last name"
-    r"|full name|surname|firstname|lastname|fullname|forename|street|address|zip|zipcode|postcode|postal code|birth|dob|birthday|birthdate"
-    r"|ip|ip address|latitude|longitude|lat|lon|licen[cs]e plate)([_\s.-]|$)",
+    r"(^|[_\s.-])(e?-?mail|phone|mobile|telephone|fax|ssn|social security|passport|iban|account number|credit card"
+    r"|first name|last name|full name|surname|firstname|lastname|fullname|forename|street|address|zip|zipcode|postcode"
+    r"|postal code|birth|dob|birthday|birthdate|ip|ip address|latitude|longitude|lat|lon|licen[cs]e plate)([_\s.-]|$)",
     re.IGNORECASE,
 )
 PII_VALUES = {
@@ -65,7 +88,9 @@ class _Column:
 
     @property
     def typed(self) -> pl.Series:
-        return as_type(self.raw, Column.model_validate({"name": self.name, "type": self.type, "role": "ignored", **self.extra}))
+        return as_type(
+            self.raw, Column.model_validate({"name": self.name, "type": self.type, "role": "ignored", **self.extra})
+        )
 
 
 def infer(
@@ -82,9 +107,13 @@ def infer(
     rows = read_table(path)
     for name, label in ((target, "target"), (id_column, "id")):
         if name is not None and name not in rows.columns:
-            raise UserError(f"{path}: has no column {name!r} for {label}={name}: the columns are {', '.join(rows.columns)}")
+            raise UserError(
+                f"{path}: has no column {name!r} for {label}={name}: the columns are {', '.join(rows.columns)}"
+            )
     if rows.height < MIN_ROWS:
-        raise UserError(f"{path}: has {rows.height} row{'s' * (rows.height != 1)}: at least {MIN_ROWS} are needed to train and test")
+        raise UserError(
+            f"{path}: has {rows.height} row{'s' * (rows.height != 1)}: at least {MIN_ROWS} are needed to train and test"
+        )
 
     missing_values = ["", *_missing_words(rows)]
     columns = [_Column(name, _to_null(rows[name], missing_values)) for name in rows.columns]
@@ -103,13 +132,18 @@ def infer(
             _infer_constraints(column)
 
     if not any(column.role == "feature" for column in columns):
-        raise UserError(f"{path}: no column is left as a feature: {'; '.join(f'{c.name}: {c.reason}' for c in columns if c is not goal)}")
+        reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns if column is not goal)
+        raise UserError(f"{path}: no column is left as a feature: {reasons}")
     descriptor = {
         "$schema": PROFILE,
         "name": re.sub(r"[^a-z0-9._-]+", "-", path.name.split(".")[0].lower()).strip("-") or "data",
         "path": _recorded_path(path, root, checks),
         "policy": {"unseen_category": "missing", "out_of_range": "flag"},
-        "schema": {"fieldsMatch": "equal", "missingValues": missing_values, "fields": [_descriptor(column) for column in columns]},
+        "schema": {
+            "fieldsMatch": "equal",
+            "missingValues": missing_values,
+            "fields": [_descriptor(column) for column in columns],
+        },
     }
     return Draft(parse(Contract, descriptor, str(path)), render(descriptor), checks)
 
@@ -153,7 +187,9 @@ def _missing_words(rows: pl.DataFrame) -> list[str]:
         words = [word for word in MISSING_WORDS if (text == word).any()]
         for word in words:
             rest = text.filter(~text.is_in(pl.Series(["", *words]).implode()))
-            certain = word not in ("?", "-") or (len(rest) > 0 and rest.cast(pl.Float64, strict=False).is_not_null().all())
+            certain = word not in ("?", "-") or (
+                len(rest) > 0 and rest.cast(pl.Float64, strict=False).is_not_null().all()
+            )
             if certain and word not in found:
                 found.append(word)
     return found
@@ -162,7 +198,9 @@ def _missing_words(rows: pl.DataFrame) -> list[str]:
 def _to_null(raw: pl.Series, missing_values: list[str]) -> pl.Series:
     if raw.dtype == pl.String:
         text = raw.str.strip_chars()
-        return pl.select(pl.when(~text.is_in(pl.Series(missing_values).implode())).then(text)).to_series().alias(raw.name)
+        return (
+            pl.select(pl.when(~text.is_in(pl.Series(missing_values).implode())).then(text)).to_series().alias(raw.name)
+        )
     return raw.fill_nan(None) if raw.dtype.is_float() else raw
 
 
@@ -171,7 +209,11 @@ def _infer_type(column: _Column, checks: list[str]) -> None:
     if values.dtype != pl.String:
         by_dtype = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "datetime"}
         column.type = (
-            "integer" if values.dtype.is_integer() else "number" if values.dtype.is_numeric() else by_dtype.get(values.dtype.base_type(), "string")
+            "integer"
+            if values.dtype.is_integer()
+            else "number"
+            if values.dtype.is_numeric()
+            else by_dtype.get(values.dtype.base_type(), "string")
         )
         if values.dtype.is_float() and len(values) and values.is_finite().all() and (values == values.round()).all():
             column.type = "integer"
@@ -186,7 +228,11 @@ def _infer_type(column: _Column, checks: list[str]) -> None:
             column.extra = {"trueValues": [words[0]], "falseValues": [words[1]]}
             return
     leading_zero = values.str.contains(r"^[+-]?0\d").any()
-    if not leading_zero and values.str.contains(r"^[+-]?\d+$").all() and values.cast(pl.Int64, strict=False).is_not_null().all():
+    if (
+        not leading_zero
+        and values.str.contains(r"^[+-]?\d+$").all()
+        and values.cast(pl.Int64, strict=False).is_not_null().all()
+    ):
         column.type = "integer"
         return
     numbers = values.cast(pl.Float64, strict=False)
@@ -197,7 +243,9 @@ def _infer_type(column: _Column, checks: list[str]) -> None:
     share = numbers.is_not_null().mean()
     if isinstance(share, float) and share > 0.9 and not leading_zero:
         odd = values.filter(numbers.is_null())
-        checks.append(f"{column.name}: {len(odd)} of {len(values)} values are no numbers (first: {odd[0]!r}), so the column is taken for text")
+        checks.append(
+            f"{column.name}: {len(odd)} of {len(values)} values are no numbers (first: {odd[0]!r}): taken for text"
+        )
     for kind, formats in (("date", DATE_FORMATS), ("datetime", DATETIME_FORMATS)):
         fitting = [f for f in formats if _fits(values, kind, f)]
         if fitting:
@@ -218,13 +266,18 @@ def _fits(values: pl.Series, kind: str, pattern: str) -> bool:
 def _refuse_infinity(column: _Column) -> None:
     infinite = column.raw.cast(pl.Float64, strict=False).is_infinite().fill_null(False).arg_true()
     if len(infinite):
-        raise UserError(f"column {column.name!r}, row {infinite[0] + 1}: {column.raw[int(infinite[0])]} is not finite: leave the cell empty or drop the row")
+        raise UserError(
+            f"column {column.name!r}, row {infinite[0] + 1}: {column.raw[int(infinite[0])]} is not finite:"
+            " leave the cell empty or drop the row"
+        )
 
 
 def _infer_target(goal: _Column, task: str | None, path: Path, checks: list[str]) -> None:
     empty = goal.raw.is_null().arg_true()
     if len(empty):
-        raise UserError(f"{path}: target {goal.name!r} is empty in {len(empty)} rows (first: row {empty[0] + 1}): drop those rows")
+        raise UserError(
+            f"{path}: target {goal.name!r} is empty in {len(empty)} rows (first: row {empty[0] + 1}): drop those rows"
+        )
     distinct = goal.raw.n_unique()
     if distinct == 1:
         raise UserError(f"{path}: target {goal.name!r} is always {goal.raw[0]!r}: there is nothing to learn")
@@ -232,12 +285,16 @@ def _infer_target(goal: _Column, task: str | None, path: Path, checks: list[str]
     numeric = goal.type in ("integer", "number")
     if task == "regression" and not numeric:
         raise UserError(f"{path}: task=regression needs a number as target, {goal.name!r} is a {goal.type}")
-    classify = task == "classification" or (task is None and (not numeric or (goal.type == "integer" and distinct <= MAX_INTEGER_CLASSES)))
+    classify = task == "classification" or (
+        task is None and (not numeric or (goal.type == "integer" and distinct <= MAX_INTEGER_CLASSES))
+    )
     if not classify:
         goal.reason = f"regression: {distinct} different numbers"
         return
     if goal.type in ("date", "datetime") or distinct > MAX_CLASSES:
-        raise UserError(f"{path}: target {goal.name!r} has {distinct} different values: classification takes at most {MAX_CLASSES}")
+        raise UserError(
+            f"{path}: target {goal.name!r} has {distinct} different values: classification takes at most {MAX_CLASSES}"
+        )
     counts = goal.raw.value_counts(sort=True)
     rarest = counts.row(-1)
     if rarest[1] < 2:
@@ -254,7 +311,9 @@ def _infer_target(goal: _Column, task: str | None, path: Path, checks: list[str]
         positive = (goal.constraints.get("enum") or [False, True])[-1]
         checks.append(f"{goal.name}: {positive!r} is the positive class (the last value of enum)")
     elif goal.type == "integer" and task is None:
-        checks.append(f"{goal.name}: {distinct} whole numbers were taken for classes; for a quantity pass task=regression")
+        checks.append(
+            f"{goal.name}: {distinct} whole numbers were taken for classes; for a quantity pass task=regression"
+        )
 
 
 def _infer_role(column: _Column, goal: _Column, is_id: bool, checks: list[str]) -> None:
@@ -264,7 +323,9 @@ def _infer_role(column: _Column, goal: _Column, is_id: bool, checks: list[str]) 
         duplicates = column.raw.is_duplicated().arg_true()
         if column.raw.null_count() or len(duplicates):
             at = duplicates[0] if len(duplicates) else column.raw.is_null().arg_true()[0]
-            raise UserError(f"column {column.name!r}, row {at + 1}: an id must be there once in every row, {column.raw[int(at)]!r} is not")
+            raise UserError(
+                f"column {column.name!r}, row {at + 1}: an id stands in each row once, {column.raw[int(at)]!r} does not"
+            )
         column.role, column.reason = "id", "named by id="
     elif not len(values):
         _ignore(column, "no values", checks)
@@ -272,7 +333,11 @@ def _infer_role(column: _Column, goal: _Column, is_id: bool, checks: list[str]) 
         _ignore(column, f"constant: always {values[0]!r}", checks)
     elif mirrors(column.raw, goal.raw):
         _ignore(column, f"identical to the target {goal.name!r}: a model would only copy it (leakage)", checks)
-    elif distinct == len(column.raw) and column.type in ("integer", "string") and (ID_NAME.search(column.name) or not column.name.strip()):
+    elif (
+        distinct == len(column.raw)
+        and column.type in ("integer", "string")
+        and (ID_NAME.search(column.name) or not column.name.strip())
+    ):
         column.role, column.reason = "id", "unique, and named like an id"
     elif column.type == "integer" and distinct == len(column.raw) and _counts_rows(column.typed):
         _ignore(column, "counts the rows", checks)
@@ -341,7 +406,7 @@ def _recorded_path(path: Path, root: Path | None, checks: list[str]) -> str:
     absolute = path.resolve()
     if root is not None and absolute.is_relative_to(root.resolve()):
         return absolute.relative_to(root.resolve()).as_posix()
-    checks.append(f"path: {absolute} lies outside of the repository: others will not have it; copy it to data/ to share it")
+    checks.append(
+        f"path: {absolute} lies outside of the repository: others will not have it; copy it to data/ to share it"
+    )
     return absolute.as_posix()
-
-

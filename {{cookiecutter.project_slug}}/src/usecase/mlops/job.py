@@ -6,8 +6,8 @@ from pathlib import Path
 
 from usecase.mlops.errors import UserError
 
-# SageMaker shows the first 1024 characters of this file as the FailureReason of a training job, and of a
-# processing job as its exit message ("Amazon SageMaker Training Toolkit", "How Amazon SageMaker Provides Training Information").
+# SageMaker shows the first 1024 characters of these files: as FailureReason of a training job ("How Amazon SageMaker
+# Provides Training Information"), and as ExitMessage of a processing job ("Build Your Own Processing Container").
 FAILURE_FILE = {"training": Path("/opt/ml/output/failure"), "processing": Path("/opt/ml/output/message")}
 
 

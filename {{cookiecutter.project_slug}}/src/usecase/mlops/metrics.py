@@ -42,7 +42,9 @@ REGRESSION: dict[str, Point] = {
 POINTS = {"binary_classification": BINARY, "multiclass_classification": MULTICLASS, "regression": REGRESSION}
 
 
-def evaluate(task: str, actual: Vector, predicted: npt.NDArray[np.float32], classes: list[str], seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    task: str, actual: Vector, predicted: npt.NDArray[np.float32], classes: list[str], seed: int = 0
+) -> dict[str, Any]:
     """evaluation.json as a mapping: each metric with `value` and `standard_deviation` (of a seeded bootstrap).
 
     actual: class index or value per row (n); predicted: probabilities (n x classes), or values (n) for regression.
@@ -78,10 +80,19 @@ def check_thresholds(task: str, evaluation: Mapping[str, Any], thresholds: Mappi
                 continue
             passed = value >= limit if bound == "minimum" else value <= limit
             checks.append(
-                {"metric": metric, "value": value, "operator": ">=" if bound == "minimum" else "<=", "threshold": limit, "passed": passed}
+                {
+                    "metric": metric,
+                    "value": value,
+                    "operator": ">=" if bound == "minimum" else "<=",
+                    "threshold": limit,
+                    "passed": passed,
+                }
             )
     failed = [check for check in checks if not check["passed"]]
-    words = [f"{c['metric']} {c['value']:.4g} {'is' if c['passed'] else 'is not'} {c['operator']} {c['threshold']:g}" for c in failed or checks]
+    words = [
+        f"{c['metric']} {c['value']:.4g} {'is' if c['passed'] else 'is not'} {c['operator']} {c['threshold']:g}"
+        for c in failed or checks
+    ]
     return {"failed": len(failed), "reason": ", ".join(words) or "no threshold is set", "checks": checks}
 
 

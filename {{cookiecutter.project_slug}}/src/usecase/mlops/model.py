@@ -51,7 +51,7 @@ class Model:
 
 
 def load_model(folder: Path) -> Model:
-    """Load a model folder as Train writes it. Raises UserError when a part is missing, damaged or of another contract."""
+    """Load a model folder as Train writes it. Raises UserError when a part is missing, damaged or foreign."""
     file = folder / FILE_NAME
     if not file.exists():
         raise UserError(f"{file}: no such file: the model was not trained here, or its archive is incomplete")

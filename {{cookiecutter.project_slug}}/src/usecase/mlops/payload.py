@@ -17,7 +17,7 @@ MEDIA_TYPES = (JSON, CSV)
 
 
 @dataclass
-class BadRequest(Exception):
+class RequestError(Exception):
     """A request that cannot be answered: status 4xx, one line for the client, and the cell if there is one."""
 
     message: str
@@ -27,35 +27,43 @@ class BadRequest(Exception):
 
 
 def read_rows(body: bytes, content_type: str) -> pl.DataFrame:
-    """Rows (n) of text cells; columns column_1, column_2, ... when the request names none. Raises BadRequest."""
+    """Rows (n) of text cells; columns column_1, column_2, ... when the request names none. Raises RequestError."""
     media_type = content_type.split(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
-        raise BadRequest(f"content type {media_type or 'missing'!r}: send {' or '.join(MEDIA_TYPES)}", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        raise RequestError(
+            f"content type {media_type or 'missing'!r}: send {' or '.join(MEDIA_TYPES)}",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
     if not body.strip():
-        raise BadRequest("the body is empty: send at least one row")
+        raise RequestError("the body is empty: send at least one row")
     return _read_csv(body) if media_type == CSV else _read_json(body)
 
 
 def check_rows(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """The features of `rows` in the contract's types and order. Raises BadRequest naming row and column.
+    """The features of `rows` in the contract's types and order. Raises RequestError naming row and column.
 
     Without column names the cells are taken in contract order. Known columns that are no features are dropped.
     """
     names = [column.name for column in contract.features]
-    if all(name == f"column_{position}" for position, name in enumerate(rows.columns, start=1)) and rows.columns != names:
+    if (
+        all(name == f"column_{position}" for position, name in enumerate(rows.columns, start=1))
+        and rows.columns != names
+    ):
         first = [str(cell) for cell in rows.row(0)]
         if set(names) <= set(first):
             rows = rows.slice(1).rename(dict(zip(rows.columns, first, strict=True)))
         elif rows.width == len(names):
             rows = rows.rename(dict(zip(rows.columns, names, strict=True)))
         else:
-            raise BadRequest(f"row 1 has {rows.width} cells, the contract has {len(names)} features: {', '.join(names[:5])}, ...")
+            raise RequestError(
+                f"row 1 has {rows.width} cells, the contract has {len(names)} features: {', '.join(names[:5])}, ..."
+            )
         if rows.height == 0:
-            raise BadRequest("the body has a header but no rows")
+            raise RequestError("the body has a header but no rows")
     checked = contract.check(rows, roles=("feature",))
     if checked.problems:
         problem = checked.problems[0]
-        raise BadRequest(str(problem), row=problem.row, column=problem.column)
+        raise RequestError(str(problem), row=problem.row, column=problem.column)
     return checked.frame
 
 
@@ -71,7 +79,7 @@ def write_predictions(predictions: Predictions, accept: str) -> bytes:
 
 
 def choose_media_type(accept: str) -> str:
-    """The media type to answer with: the first of the Accept header that we have. Raises BadRequest (406)."""
+    """The media type to answer with: the first of the Accept header that we have. Raises RequestError (406)."""
     for part in accept.split(","):
         media_type = part.split(";")[0].strip().lower()
         if media_type in ("", "*/*", "application/*"):
@@ -80,27 +88,27 @@ def choose_media_type(accept: str) -> str:
             return media_type
         if media_type == "text/*":
             return CSV
-    raise BadRequest(f"accept {accept!r}: this service answers {' or '.join(MEDIA_TYPES)}", HTTPStatus.NOT_ACCEPTABLE)
+    raise RequestError(f"accept {accept!r}: this service answers {' or '.join(MEDIA_TYPES)}", HTTPStatus.NOT_ACCEPTABLE)
 
 
 def _read_csv(body: bytes) -> pl.DataFrame:
     try:
         return parse_csv(body, "the body", header=False)
     except UserError as error:
-        raise BadRequest(str(error)) from None
+        raise RequestError(str(error)) from None
 
 
 def _read_json(body: bytes) -> pl.DataFrame:
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not valid JSON: {error}") from None
+        raise RequestError(f"the body is not valid JSON: {error}") from None
     rows = content.get("instances", [content]) if isinstance(content, dict) else content
     if not isinstance(rows, list) or not rows:
-        raise BadRequest('send {"instances": [{"column": value, ...}, ...]} with at least one row')
+        raise RequestError('send {"instances": [{"column": value, ...}, ...]} with at least one row')
     first = rows[0]
     if not isinstance(first, dict | list) or any(type(row) is not type(first) for row in rows):
-        raise BadRequest("each row must be an object of column and value, or a list of values in contract order")
+        raise RequestError("each row must be an object of column and value, or a list of values in contract order")
     if isinstance(first, list):
         width = len(first)
         named = [{f"column_{i}": cell for i, cell in enumerate(row, start=1)} for row in rows]
@@ -110,11 +118,17 @@ def _read_json(body: bytes) -> pl.DataFrame:
     columns = dict.fromkeys(name for row in named for name in row)
     for number, row in enumerate(named, start=1):
         if isinstance(first, list) and len(row) != width:
-            raise BadRequest(f"row {number} has {len(row)} cells, row 1 has {width}", row=number)
+            raise RequestError(f"row {number} has {len(row)} cells, row 1 has {width}", row=number)
         for name, cell in row.items():
             if isinstance(cell, dict | list):
-                raise BadRequest(f"row {number}, column {name!r}: a cell holds one value, not a list or an object", row=number, column=name)
-    return pl.DataFrame({name: [_text(row.get(name)) for row in named] for name in columns}, schema=dict.fromkeys(columns, pl.String))
+                raise RequestError(
+                    f"row {number}, column {name!r}: a cell holds one value, not a list or an object",
+                    row=number,
+                    column=name,
+                )
+    return pl.DataFrame(
+        {name: [_text(row.get(name)) for row in named] for name in columns}, schema=dict.fromkeys(columns, pl.String)
+    )
 
 
 def _text(cell: str | float | bool | None) -> str | None:

@@ -15,11 +15,16 @@ from usecase.mlops.errors import UserError
 from usecase.mlops.tables import file_sha256
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
+REGISTRY = Path(".local/registry")
 LATEST = "latest"
 MODEL_DATA, EVALUATION, PACKAGE = "model.tar.gz", "evaluation.json", "package.json"
 
 # The metric that stands for a version in a list, by section of evaluation.json.
-MAIN_METRIC = {"binary_classification_metrics": "auc", "multiclass_classification_metrics": "accuracy", "regression_metrics": "r2"}
+MAIN_METRIC = {
+    "binary_classification_metrics": "auc",
+    "multiclass_classification_metrics": "accuracy",
+    "regression_metrics": "r2",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ class ModelPackage:
         """Raise UserError unless model.tar.gz is the file that was registered."""
         expected = self.description["CustomerMetadataProperties"]["ModelDataSha256"]
         if not self.model_data.exists() or file_sha256(self.model_data) != expected:
-            raise UserError(f"{self.model_data}: is missing or not what was registered: version {self.version} cannot be trusted, run again")
+            raise UserError(
+                f"{self.model_data}: is missing or not what was registered: version {self.version} cannot be trusted"
+            )
 
 
 class LocalRegistry:
@@ -125,12 +132,14 @@ class LocalRegistry:
         return self._set_status(package, APPROVED, "")
 
     def reject(self, version: str, reason: str) -> ModelPackage:
-        """Pending or Approved -> Rejected, with the reason. Raises UserError for a rejected version or a blank reason."""
+        """Pending or Approved -> Rejected, with the reason. Raises UserError when rejected already, or blank."""
         package = self.describe(version)
         if not reason.strip():
             raise UserError('a rejection needs a reason: reason="recall too low for group b"')
         if package.status == REJECTED:
-            raise UserError(f"version {package.version} is {REJECTED} already: {package.description.get('ApprovalDescription', '')}")
+            raise UserError(
+                f"version {package.version} is {REJECTED} already: {package.description.get('ApprovalDescription', '')}"
+            )
         return self._set_status(package, REJECTED, reason.strip())
 
     def _read(self, folder: Path) -> ModelPackage:
@@ -165,7 +174,7 @@ class LocalRegistry:
             "ModelApprovalStatus": status,
             "ApprovalDescription": reason,
             "LastModifiedTime": _now(),
-            "LastModifiedBy": {"UserProfileName": getpass.getuser()},
+            "LastModifiedBy": {"UserProfileName": _user()},
         }
         _write_json(package.folder / PACKAGE, package.description | change)
         return self._read(package.folder)
@@ -180,6 +189,14 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     draft = path.with_name(path.name + ".draft")
     draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path)
+
+
+def _user() -> str:
+    """Who acts: the login name, or what GitLab says in a CI job. A container may run as a number without a name."""
+    try:
+        return os.environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _now() -> str:

@@ -19,7 +19,7 @@ import uvicorn
 from usecase import inference
 from usecase.mlops.errors import UserError
 from usecase.mlops.job import run_job
-from usecase.mlops.payload import JSON, BadRequest, choose_media_type
+from usecase.mlops.payload import JSON, RequestError, choose_media_type
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -51,7 +51,7 @@ class Service:
                 request = await self._read_body(headers, receive)
                 # Handlers block; a thread keeps /ping answering meanwhile.
                 body = await asyncio.to_thread(self._invoke, request, headers.get("content-type", ""), media_type)
-        except BadRequest as error:
+        except RequestError as error:
             status, body, media_type = error.status, _error(error.status, error.message, error.row, error.column), JSON
         except Exception:
             logger.exception("request failed")
@@ -64,9 +64,9 @@ class Service:
     def _check_route(self, scope: Scope) -> None:
         method = METHODS.get(scope["path"])
         if method is None:
-            raise BadRequest(f"no such path: {' and '.join(METHODS)} are served", HTTPStatus.NOT_FOUND)
+            raise RequestError(f"no such path: {' and '.join(METHODS)} are served", HTTPStatus.NOT_FOUND)
         if scope["method"] != method:
-            raise BadRequest(f"{scope['path']} takes {method}", HTTPStatus.METHOD_NOT_ALLOWED)
+            raise RequestError(f"{scope['path']} takes {method}", HTTPStatus.METHOD_NOT_ALLOWED)
 
     async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
         body = b""
@@ -74,11 +74,14 @@ class Service:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise BadRequest("the client closed the connection")
+                raise RequestError("the client closed the connection")
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if max(len(body), int(headers.get("content-length", 0))) > self.max_payload:
-                raise BadRequest(f"the body is over {self.max_payload // MEGABYTE} MB: send fewer rows", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise RequestError(
+                    f"the body is over {self.max_payload // MEGABYTE} MB: send fewer rows",
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                )
         return body
 
     def _invoke(self, body: bytes, content_type: str, accept: str) -> bytes:
@@ -90,7 +93,15 @@ def serve(model_dir: Path, host: str, port: int, max_payload_mb: int) -> None:
     """Serve the model folder until SIGTERM or Ctrl-C; requests under way are finished first. Raises UserError."""
     service = Service(model_dir, max_payload_mb * MEGABYTE)
     server = uvicorn.Server(
-        uvicorn.Config(service, host=host, port=port, log_level="warning", lifespan="off", timeout_graceful_shutdown=25, server_header=False)
+        uvicorn.Config(
+            service,
+            host=host,
+            port=port,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=25,
+            server_header=False,
+        )
     )
     print(f"serving {model_dir} on http://{host}:{port} (Ctrl-C stops)", flush=True)
     server.run()

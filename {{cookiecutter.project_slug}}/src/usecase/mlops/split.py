@@ -49,6 +49,6 @@ def _refuse_thin(name: str, part: pl.DataFrame, total: int, contract: Contract) 
     absent = [label for label in contract.classes if label not in present]
     if absent and (name == "train" or len(present) < 2):
         raise UserError(
-            f"the {name} part ({part.height} of {total} rows) has no row of class {absent[0]!r} of {contract.target.name!r}:"
-            " more rows of it are needed, or drop it from the contract"
+            f"the {name} part ({part.height} of {total} rows) has no row of class {absent[0]!r}"
+            f" of {contract.target.name!r}: more rows of it are needed, or drop it from the contract"
         )

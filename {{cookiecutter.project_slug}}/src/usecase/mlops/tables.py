@@ -1,4 +1,4 @@
-"""Read CSV and Parquet files as they come from other people: gzip, byte-order marks and CRLF are fine, doubt is an error.
+"""Read CSV and Parquet as they come from other people: gzip, byte-order marks and CRLF are fine, doubt is an error.
 
 CSV cells are read as text; the data contract gives them their types (`usecase.mlops.contract`).
 """
@@ -128,7 +128,9 @@ def _ragged_row(content: bytes, width: int) -> str | None:
     reader = csv.reader(text.splitlines(keepends=True))
     for cells in reader:
         if len(cells) > width:
-            return f"line {reader.line_num} has {len(cells)} cells, the header has {width}: quote cells that hold commas"
+            return (
+                f"line {reader.line_num} has {len(cells)} cells, the header has {width}: quote cells that hold commas"
+            )
     return None
 
 

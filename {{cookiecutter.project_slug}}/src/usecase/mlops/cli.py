@@ -1,0 +1,231 @@
+"""The command line `usecase`. Modules are imported inside the commands: a rerun must not wait for polars or XGBoost."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from usecase.mlops.errors import UserError
+
+if TYPE_CHECKING:
+    from usecase.mlops.registry import LocalRegistry
+
+CONTRACT_FILE = Path("data_contract.yaml")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train, register, approve, serve and ask the model of this repository.",
+)
+
+Data = Annotated[Path | None, typer.Option(help="CSV or Parquet file, or a folder of such files.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port on this machine. Default: serving.port of the settings.", min=1, max=65535)
+]
+Version = Annotated[str, typer.Option(help="Number of the version, or latest.")]
+
+
+def main() -> None:
+    """Entry point of the console script: an error that a person can mend is one line and exit 1."""
+    in_repository = CONTRACT_FILE.parent.joinpath("pyproject.toml").exists() and Path("config").is_dir()
+    if not in_repository and "--help" not in sys.argv:
+        sys.exit("error: this folder is not the repository: cd to the one with pyproject.toml and config/")
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+@app.command()
+def setup() -> None:
+    """Make the first commit and install the git hooks; `make setup` has made the environment before."""
+    from usecase.mlops import start
+
+    start.set_up(typer.echo)
+
+
+@app.command()
+def doctor(port: Port = None) -> None:
+    """Check tools, versions, settings, contract, port and credentials, and say what to do about each."""
+    from usecase.mlops.doctor import examine
+    from usecase.mlops.settings import load_settings
+
+    findings = examine(port or load_settings().serving.port)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        fix = f" -> {finding.fix}" if finding.fix and finding.state != "ok" else ""
+        typer.echo(f"{finding.state:<5} {finding.name:<{width}}  {finding.detail}{fix}")
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def contract(
+    data: Annotated[Path, typer.Option(help="CSV or Parquet file with a header.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    task: Annotated[
+        Literal["classification", "regression"] | None, typer.Option(help="Default: inferred from the target.")
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="The column that names a row. Default: inferred.")
+    ] = None,
+) -> None:
+    """Infer data_contract.yaml from a file and say what a person should check. Replaces the contract that is there."""
+    from usecase.mlops.infer import infer
+
+    draft = infer(data, target, task, id_column, root=Path())
+    CONTRACT_FILE.write_text(draft.text, encoding="utf-8")
+    columns = draft.contract.columns.values()
+    width = min(40, max(len(column.name) for column in columns))
+    for column in columns:
+        kind = "category" if column.type == "string" and column.constraints.enum else column.type
+        typer.echo(f"{column.name:<{width}}  {kind:<8}  {column.role:<7}  {column.reason}")
+    kind_of_problem = draft.contract.task.replace("_", " ")
+    typer.echo(f"\n{CONTRACT_FILE}: {len(draft.contract.features)} features, {kind_of_problem} of {target!r}")
+    if draft.checks:
+        typer.echo("Please check:")
+    for check in draft.checks:
+        typer.echo(f"  - {check}")
+    typer.echo("Next: make run")
+
+
+@app.command()
+def run(
+    data: Data = None,
+    params: Annotated[str, typer.Option(help='Pipeline parameters: "MaxDepth=6 LearningRate=0.05".')] = "",
+) -> None:
+    """Run pipeline.json here: preprocess, train, evaluate, check the quality, register."""
+    from usecase.mlops.run import parse_overrides, run_pipeline, summarize
+    from usecase.mlops.settings import load_settings
+
+    settings = load_settings()
+    execution = run_pipeline(settings, data, parse_overrides(params))
+    summarize(execution, settings.model_package_group, typer.echo)
+    if execution.status == "Stopped":
+        raise typer.Exit(130)
+    if execution.failure:
+        raise UserError(execution.failure)
+
+
+@app.command()
+def registry() -> None:
+    """List the registered versions: number, status, main metric, time."""
+    packages = _registry().list()
+    if not packages:
+        typer.echo("no version is registered yet: make run")
+    for package in packages:
+        name, value = package.main_metric
+        reason = package.description.get("ApprovalDescription", "")
+        created = package.description["CreationTime"]
+        typer.echo(f"{package.version:>4}  {package.status:<21}  {name} {value:.4f}  {created}  {reason}".rstrip())
+
+
+@app.command()
+def approve(version: Version) -> None:
+    """Approve a pending version, so that it may be served."""
+    package = _registry().approve(version)
+    typer.echo(f"version {package.version} is {package.status}\nNext: make serve")
+
+
+@app.command()
+def reject(
+    version: Version, reason: Annotated[str, typer.Option(help="Why, for the people who read the registry.")]
+) -> None:
+    """Reject a pending version, or revoke an approved one."""
+    package = _registry().reject(version, reason)
+    typer.echo(f"version {package.version} is {package.status}: {reason}")
+
+
+@app.command()
+def serve(port: Port = None) -> None:
+    """Serve the latest approved version on this machine: GET /ping, POST /invocations."""
+    package = _registry().latest_approved()
+    package.verify()
+
+    from usecase.mlops import serving
+    from usecase.mlops.model import unpack
+    from usecase.mlops.settings import load_settings
+
+    settings = load_settings().serving
+    with tempfile.TemporaryDirectory(prefix="usecase-model-") as folder:
+        unpack(package.model_data, Path(folder))
+        typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
+        serving.serve(Path(folder), "127.0.0.1", port or settings.port, settings.max_payload_mb)
+
+
+@app.command()
+def predict(
+    data: Data = None,
+    port: Port = None,
+    output: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file as well.")] = None,
+) -> None:
+    """Ask the running service for predictions and print them as a table."""
+    import polars as pl
+
+    from usecase.mlops.contract import Contract
+    from usecase.mlops.predict import ask_service, read_rows
+    from usecase.mlops.settings import load_settings
+
+    agreed = Contract.load(CONTRACT_FILE)
+    table = ask_service(read_rows(data, agreed), agreed, port or load_settings().serving.port)
+    with pl.Config(
+        tbl_rows=50,
+        tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
+        tbl_formatting="ASCII_BORDERS_ONLY_CONDENSED",
+    ):
+        typer.echo(table)
+    if output is not None:
+        table.write_csv(output)
+        typer.echo(f"{table.height} predictions written to {output}")
+
+
+@app.command()
+def test() -> None:
+    """Run the tests of this repository."""
+    _tool("pytest")
+
+
+@app.command()
+def lint() -> None:
+    """Check style, security rules (ruff S), formatting and types; change nothing."""
+    _tool("ruff", "check", ".")
+    _tool("ruff", "format", "--check", ".")
+    _tool("mypy")
+
+
+@app.command(name="format")
+def format_code() -> None:
+    """Format the code and mend what ruff can mend."""
+    _tool("ruff", "check", "--fix", ".")
+    _tool("ruff", "format", ".")
+
+
+@app.command()
+def pipeline(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; fail when pipeline.json is not what pipeline.py compiles to."),
+    ] = False,
+) -> None:
+    """Compile src/usecase/pipeline.py to pipeline.json, offline. Needs the dependency group `sagemaker`."""
+    _tool("usecase.mlops.compile", *(["--check"] if check else []))
+
+
+def _registry() -> "LocalRegistry":
+    from usecase.mlops.registry import REGISTRY, LocalRegistry
+    from usecase.mlops.settings import load_settings
+
+    return LocalRegistry(REGISTRY, load_settings().model_package_group)
+
+
+def _tool(module: str, *arguments: str) -> None:
+    """Run a Python tool of this environment; its exit status becomes ours when it fails."""
+    finished = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    if finished.returncode:
+        raise typer.Exit(finished.returncode)

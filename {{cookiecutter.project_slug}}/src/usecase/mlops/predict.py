@@ -1,0 +1,66 @@
+"""Ask a running service for predictions and lay them out as a table."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from usecase.mlops.contract import Contract
+from usecase.mlops.errors import UserError
+from usecase.mlops.tables import read_table
+
+BATCH_ROWS = 1000
+SAMPLE_ROWS = 10
+TIMEOUT_SECONDS = 60
+
+
+def read_rows(data: Path | None, contract: Contract) -> pl.DataFrame:
+    """All rows of `data`, or the first of the file that the contract names. Raises UserError."""
+    if data is not None:
+        return read_table(data)
+    if not contract.path:
+        raise UserError("the contract names no data: pass data=FILE")
+    return read_table(Path(contract.path)).head(SAMPLE_ROWS)
+
+
+def ask_service(rows: pl.DataFrame, contract: Contract, port: int) -> pl.DataFrame:
+    """Predictions for raw rows (n), with the id or row number before them and the known target behind."""
+    features = rows.select([column.name for column in contract.features if column.name in rows.columns])
+    answers: list[dict[str, Any]] = []
+    for start in range(0, rows.height, BATCH_ROWS):
+        answers += _ask(f"http://127.0.0.1:{port}/invocations", features.slice(start, BATCH_ROWS).write_csv().encode())
+    table = pl.DataFrame(answers)
+    if contract.id is not None and contract.id.name in rows.columns:
+        table = table.insert_column(0, rows[contract.id.name])
+    else:
+        table = table.insert_column(0, pl.Series("row", range(1, rows.height + 1)))
+    if contract.target.name in rows.columns:
+        table = table.with_columns(rows[contract.target.name].alias(f"actual {contract.target.name}"))
+    return table
+
+
+def _ask(url: str, body: bytes) -> list[dict[str, Any]]:
+    request = urllib.request.Request(url, body, {"Content-Type": "text/csv", "Accept": "application/json"})  # noqa: S310 - http, this machine
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({})
+    )  # a proxy has no business between us and localhost
+    try:
+        with direct.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            predictions: list[dict[str, Any]] = json.load(answer)["predictions"]
+            return predictions
+    except urllib.error.HTTPError as error:
+        raise UserError(f"the service answered {error.code}: {_reason(error)}") from None
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"no service answers at {url} ({getattr(error, 'reason', error)}): run `make serve` in another terminal"
+        ) from None
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)

@@ -1,0 +1,160 @@
+"""Run pipeline.json on this machine: fill its parameters, show progress, sum up."""
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
+from usecase.mlops.contract import Contract
+from usecase.mlops.engine import Engine, Execution, StepEvent
+from usecase.mlops.errors import UserError
+from usecase.mlops.registry import REGISTRY, LocalRegistry
+from usecase.mlops.settings import Settings
+
+LOCAL = Path(".local")
+DEFINITION = Path("pipeline.json")
+SOURCE = Path("src")
+LOCK = Path("uv.lock")
+
+# Logical locations, as a deployed pipeline has S3 URIs there; the engine maps them to files of the repository.
+CODE_URI, CONTRACT_URI, DATA_URI = "s3://local/code", "s3://local/contract", "s3://local/data"
+
+
+def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, str]) -> Execution:
+    """One execution of pipeline.json on `data`, else on the file that the contract names. Raises UserError."""
+    contract = Contract.load(Path(CONTRACT_FILE))
+    source = data or Path(contract.path or ".")
+    if not source.exists() or (data is None and not contract.path):
+        hint = "" if data else f" ({CONTRACT_FILE} names it as path): pass data=FILE"
+        raise UserError(f"{source}: no such file{hint}")
+    progress = Progress(sys.stdout.isatty())
+    engine = Engine(
+        read_definition(),
+        LOCAL,
+        mounts={CODE_URI: SOURCE, CONTRACT_URI: Path(CONTRACT_FILE), DATA_URI: source},
+        register=_register,
+        on_event=progress.show,
+    )
+    return engine.run(start_parameters(settings, contract) | dict(overrides))
+
+
+def read_definition() -> dict[str, Any]:
+    """The compiled pipeline of this repository. Raises UserError."""
+    try:
+        definition: dict[str, Any] = json.loads(DEFINITION.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{DEFINITION}: no such file: run `make pipeline` to compile it from src/usecase/pipeline.py"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{DEFINITION}: is not valid JSON ({error}): run `make pipeline`") from None
+    return definition
+
+
+def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:
+    """Values for the parameters that are known only when an execution starts, and those that the settings name."""
+    return {
+        "InputDataUri": DATA_URI,
+        "ContractUri": CONTRACT_URI,
+        "CodeUri": CODE_URI,
+        "ImageUri": "local",
+        "RoleArn": "local",
+        "DefaultBucket": "local",
+        "ModelPackageGroupName": settings.model_package_group,
+        "QualityThresholds": settings.quality.model_dump_json(exclude_none=True),
+        "GitSha": _git_sha(),
+        "ContractHash": contract.sha256,
+        "LockHash": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none",
+        **settings.pipeline.parameters,
+    }
+
+
+def parse_overrides(words: str) -> dict[str, str]:
+    """`Name=value Other="two words"` as a mapping. Raises UserError."""
+    try:
+        pairs = [word.partition("=") for word in shlex.split(words)]
+    except ValueError as error:
+        raise UserError(f'params="{words}": {error}: write params="Name=value Other=value"') from None
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise UserError(f'params: {name or "="!r} is no Name=value: write params="MaxDepth=6 NumRounds=100"')
+    return {name: value for name, _, value in pairs}
+
+
+class Progress:
+    """A line per step when it ends; on a terminal also which step runs now."""
+
+    def __init__(self, live: bool) -> None:
+        self.live = live
+
+    def show(self, event: StepEvent) -> None:
+        """Print the event of one step."""
+        line = f"{event.step:<18} {event.type:<14} {event.state:<10}"
+        if event.state == "Executing":
+            if self.live:
+                print(f"{line}\r", end="", flush=True)
+        else:
+            print(f"{line} {event.seconds:6.1f} s  {event.message}".rstrip(), flush=True)
+
+
+def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> None:
+    """What a person wants to know after a run: data, metrics against thresholds, version, next command."""
+    reports = {
+        name: json.loads(path.read_text()) for step in execution.property_files.values() for name, path in step.items()
+    }
+    say("")
+    if data := reports.get("DataReport"):
+        parts = ", ".join(f"{count} {name}" for name, count in data["splits"].items())
+        say(f"{'Data':<11}{data['rows']} rows, {data['features']} features: {parts}")
+        for warning in data["warnings"]:
+            say(f"{'Warning':<11}{warning}")
+    if evaluation := reports.get("EvaluationReport"):
+        task, values = next(iter(evaluation.items()))
+        shown = [f"{name} {value['value']:.4g}" for name, value in values.items() if "value" in value]
+        say(f"{'Metrics':<11}{', '.join(shown)} ({task.removesuffix('_metrics').replace('_', ' ')}, test rows)")
+    if quality := reports.get("QualityReport"):
+        for check in quality["checks"]:
+            verdict = "passed" if check["passed"] else "FAILED"
+            limit = f"{check['operator']} {check['threshold']:g}"
+            say(f"{'Quality':<11}{check['metric']} {check['value']:.4g} {limit} {verdict}")
+    if execution.status != "Succeeded":
+        return
+    packages = LocalRegistry(REGISTRY, group).list()
+    version = next(
+        (p["ModelPackageVersion"] for p in execution.properties.values() if "ModelPackageVersion" in p), None
+    )
+    package = next((p for p in packages if p.version == version), None)
+    if package:
+        say(f"{'Registered':<11}version {package.version}, {package.status}, in {package.folder}")
+        if package.status == "PendingManualApproval":
+            say(f"{'Next':<11}make approve version={package.version}, then make serve")
+        elif package.status == "Approved":
+            say(f"{'Next':<11}make serve")
+
+
+def _register(arguments: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
+    """What the RegisterModel step does on this machine."""
+    container = arguments["InferenceSpecification"]["Containers"][0]
+    statistics = arguments["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    registry = LocalRegistry(REGISTRY, arguments["ModelPackageGroupName"])
+    package = registry.register(arguments, resolve(container["ModelDataUrl"]), resolve(statistics))
+    return package.description
+
+
+def _git_sha() -> str:
+    """The commit of the working tree, marked when there are changes on top; `none` outside of git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+    return described.stdout.strip()

@@ -1,0 +1,44 @@
+"""First steps in a fresh repository: git with a first commit, hooks, and what to do next."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from usecase.mlops.errors import UserError
+
+NEXT = """\
+Ready. Next:
+  make run                       train on data/sample.csv, evaluate, register
+  make approve version=latest    let the new version be served
+  make serve                     and, in another terminal: make predict
+With your own data first: make contract data=FILE target=COLUMN"""
+
+
+def set_up(say: Callable[[str], None]) -> None:
+    """git init and the first commit when there is no repository, the pre-commit hook, and the next commands."""
+    if shutil.which("git") is None:
+        raise UserError("git is not installed: install it, then run `make setup` again")
+    if not _git("rev-parse", "--is-inside-work-tree"):
+        _first_commit(say)
+    if Path(".git").is_dir() and not Path(".git/hooks/pre-commit").exists():
+        subprocess.run([sys.executable, "-m", "pre_commit", "install"], check=False, capture_output=True)
+    say(NEXT)
+
+
+def _first_commit(say: Callable[[str], None]) -> None:
+    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"]):
+        if not _git(*command):
+            raise UserError(f"git {command[0]} failed: run it here to see why")
+    if _git("commit", "--quiet", "-m", "Start from the template"):
+        say("git: repository with a first commit")
+    else:
+        say(
+            "git: repository without a commit: set `git config --global user.name NAME` (and user.email),"
+            " then `git commit -m 'Start from the template'`"
+        )
+
+
+def _git(*arguments: str) -> bool:
+    return subprocess.run(["git", *arguments], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,52 @@
+"""Your tests of the model: that it learns, that it is the same each time, and that the handlers serve it."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from usecase.inference import input_fn, model_fn, output_fn, predict_fn
+from usecase.mlops.model import Model
+from usecase.mlops.tables import read_table
+from usecase.preprocessing import preprocess
+from usecase.train import train
+
+ROOT = Path(__file__).parents[1]
+HYPERPARAMETERS = {"num_rounds": "20", "max_depth": "3", "learning_rate": "0.3", "seed": "1"}
+
+
+def train_once(folder: Path, data: Path) -> Model:
+    preprocess(data, ROOT, folder)
+    train(folder, folder / "model", folder / "out", HYPERPARAMETERS)
+    return model_fn(str(folder / "model"))
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    from usecase.mlops.contract import Contract
+
+    return ROOT / Contract.load(ROOT / "data_contract.yaml").path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Model:
+    return train_once(tmp_path_factory.mktemp("model"), data)
+
+
+def test_the_same_data_and_seed_give_the_same_model(tmp_path: Path, model: Model, data: Path) -> None:
+    assert train_once(tmp_path, data).booster.save_raw() == model.booster.save_raw()
+
+
+def test_the_service_answers_json_and_csv_alike(model: Model, data: Path) -> None:
+    rows = read_table(data).head(5).select([column.name for column in model.contract.features])
+    as_csv = input_fn(rows.write_csv().encode(), "text/csv")
+    as_json = input_fn(json.dumps({"instances": rows.to_dicts()}).encode(), "application/json")
+    answers = [output_fn(predict_fn(request, model), "application/json") for request in (as_csv, as_json)]
+    assert answers[0] == answers[1]
+    assert len(json.loads(answers[0])["predictions"]) == 5
+
+
+def test_the_order_of_columns_does_not_matter(model: Model, data: Path) -> None:
+    rows: pl.DataFrame = read_table(data).head(5)
+    assert predict_fn(rows.select(reversed(rows.columns)), model).values == predict_fn(rows, model).values
