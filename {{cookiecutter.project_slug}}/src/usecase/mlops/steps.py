@@ -75,14 +75,17 @@ class OfflineSession(PipelineSession):  # type: ignore[misc]  # the SDK has no t
         )
 
     def default_bucket(self) -> str:
-        return "none"  # asked for, but not used; the SDK's own answer would look the bucket up
+        """Asked for, but not used; the SDK's own answer would look the bucket up."""
+        return "none"
 
     def upload_data(self, path: str, *_: Any, **__: Any) -> str:
+        """Refuses to upload a file or folder."""
         raise UserError(
             f"src/usecase/pipeline.py: {path} would be uploaded while compiling; pass it to the job as an input"
         )
 
     def upload_string_as_file_body(self, _body: str, bucket: str, key: str, *_: Any, **__: Any) -> str:
+        """Refuses to upload a text."""
         raise UserError(
             f"src/usecase/pipeline.py: s3://{bucket}/{key} would be written while compiling; pass it as an input"
         )
@@ -102,6 +105,7 @@ class ModuleTrainingStep(TrainingStep):  # type: ignore[misc]  # the SDK has no 
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """The request that the pipeline sends, completed."""
         request: dict[str, Any] = super().arguments
         request["AlgorithmSpecification"]["ContainerEntrypoint"] = self._entrypoint
         request["AlgorithmSpecification"]["ContainerArguments"] = self._container_arguments
@@ -118,6 +122,7 @@ class RegistrationStep(ModelStep):  # type: ignore[misc]  # the SDK has no types
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """The request that the pipeline sends, trimmed."""
         request: dict[str, Any] = super().arguments
         for container in request["InferenceSpecification"]["Containers"]:
             container.pop("Environment", None)

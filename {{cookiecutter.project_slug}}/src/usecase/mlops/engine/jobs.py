@@ -1,0 +1,334 @@
+"""One job in its sandbox, under the container contract of SageMaker.
+
+Sources of the contract: "How Amazon SageMaker Processing Configures Your Processing Container", "How Amazon SageMaker
+Runs Your Training Image" and the environment variables of the SageMaker Training Toolkit (ENVIRONMENT_VARIABLES.md).
+The sandbox `ml` stands for /opt/ml: paths below /opt/ml in the entry point, arguments and environment are rewritten.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usecase.mlops.engine.storage import Store, files
+from usecase.mlops.errors import UserError
+
+MODEL, OUTPUT_DATA, CONFIG = "/opt/ml/model", "/opt/ml/output/data", "/opt/ml/input/config"
+HOST = "algo-1"
+TAIL_LINES = 20
+TAIL_BYTES = 65536
+
+_OPT_ML = re.compile(r"(?<![\w./-])/opt/ml(?![\w.-])")
+
+
+class JobError(UserError):
+    """A job that ended with an error: `reason` in one line, the last lines of its output, and where all of it lies."""
+
+    def __init__(self, reason: str, tail: Sequence[str], log: Path) -> None:
+        super().__init__(reason)
+        self.tail, self.log = tuple(tail), log
+
+
+class StoppedError(Exception):
+    """The execution is being stopped; the step that raises this has not finished."""
+
+
+@dataclass(frozen=True)
+class JobInput:
+    """What a job finds in the folder `container_path` when it starts."""
+
+    name: str
+    uri: str
+    container_path: str
+
+
+@dataclass(frozen=True)
+class JobOutput:
+    """A folder that goes to `uri` when the job ends."""
+
+    name: str
+    container_path: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a Processing or Training step starts: all that can change what it computes.
+
+    `config` holds the files below /opt/ml/input/config. A training job has `artifacts`, the URI of the folder that gets
+    model.tar.gz and output.tar.gz, in place of outputs.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    image: str
+    inputs: Sequence[JobInput]
+    outputs: Sequence[JobOutput] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: str | None = None
+
+    def on_python_path(self, item: JobInput) -> bool:
+        """Whether `item` holds the packages that the job imports."""
+        return item.container_path in self.environment.get("PYTHONPATH", "").split(":")
+
+
+def processing_job(arguments: Mapping[str, Any]) -> Job:
+    """The job of evaluated CreateProcessingJob arguments."""
+    return Job(
+        **_what_starts(arguments["AppSpecification"], "ImageUri"),
+        environment=_environment(arguments),
+        inputs=[
+            JobInput(item["InputName"], _location(item["S3Input"]), item["S3Input"]["LocalPath"])
+            for item in arguments.get("ProcessingInputs", [])
+        ],
+        outputs=[
+            JobOutput(item["OutputName"], item["S3Output"]["LocalPath"], item["S3Output"]["S3Uri"])
+            for item in arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        ],
+    )
+
+
+def training_job(arguments: Mapping[str, Any], job_name: str) -> Job:
+    """The job of evaluated CreateTrainingJob arguments."""
+    channels = {
+        channel["ChannelName"]: _location(channel["DataSource"]["S3DataSource"])
+        for channel in arguments.get("InputDataConfig", [])
+    }
+    hyperparameters = {name: str(value) for name, value in arguments.get("HyperParameters", {}).items()}
+    return Job(
+        **_what_starts(arguments["AlgorithmSpecification"], "TrainingImage"),
+        environment={
+            "SM_MODEL_DIR": "/opt/ml/model",
+            "SM_INPUT_DIR": "/opt/ml/input",
+            "SM_INPUT_CONFIG_DIR": "/opt/ml/input/config",
+            "SM_OUTPUT_DIR": "/opt/ml/output",
+            "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data",
+            "SM_CHANNELS": json.dumps(sorted(channels)),
+            "SM_HPS": json.dumps(hyperparameters, sort_keys=True),
+            "SM_CURRENT_HOST": HOST,
+            "SM_HOSTS": json.dumps([HOST]),
+            "SM_NUM_CPUS": str(os.cpu_count()),
+            "SM_NUM_GPUS": "0",
+            **{f"SM_CHANNEL_{name.upper()}": f"/opt/ml/input/data/{name}" for name in channels},
+            **{f"SM_HP_{name.upper()}": value for name, value in hyperparameters.items()},
+            **_environment(arguments),
+        },
+        inputs=[JobInput(name, uri, f"/opt/ml/input/data/{name}") for name, uri in channels.items()],
+        config={
+            "hyperparameters.json": hyperparameters,
+            "inputdataconfig.json": {name: {"TrainingInputMode": "File"} for name in channels},
+            "resourceconfig.json": {"current_host": HOST, "hosts": [HOST], "network_interface_name": "lo"},
+        },
+        artifacts=f"{arguments['OutputDataConfig']['S3OutputPath']}/{job_name}/output",
+    )
+
+
+def processing_properties(arguments: Mapping[str, Any], job_name: str) -> dict[str, Any]:
+    """What DescribeProcessingJob would say; references find inputs and outputs by name."""
+    outputs = arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return {
+        **arguments,
+        "ProcessingInputs": {item["InputName"]: item for item in arguments.get("ProcessingInputs", [])},
+        "ProcessingOutputConfig": {"Outputs": {item["OutputName"]: item for item in outputs}},
+        "ProcessingJobName": job_name,
+        "ProcessingJobStatus": "Completed",
+    }
+
+
+def training_properties(arguments: Mapping[str, Any], job_name: str, job: Job) -> dict[str, Any]:
+    """What DescribeTrainingJob would say."""
+    return {
+        **arguments,
+        "ModelArtifacts": {"S3ModelArtifacts": f"{job.artifacts}/model.tar.gz"},
+        "TrainingJobName": job_name,
+        "TrainingJobStatus": "Completed",
+    }
+
+
+def _what_starts(specification: Mapping[str, Any], image: str) -> dict[str, Any]:
+    words = [*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", [])]
+    return {"command": [str(word) for word in words], "image": str(specification.get(image, ""))}
+
+
+def _location(source: Mapping[str, Any]) -> str:
+    if source.get("S3DataType", "S3Prefix") != "S3Prefix":
+        raise UserError(f"S3DataType {source['S3DataType']} has no local counterpart; use S3Prefix")
+    return source["S3Uri"]  # type: ignore[no-any-return]
+
+
+def _environment(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in (arguments.get("Environment") or {}).items()}
+
+
+class Processes:
+    """The running processes of an execution, each the leader of a process group, so that all can be stopped."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> int:
+        """Runs `command` to its end and returns its exit status. Raises StoppedError."""
+        with log.open("wb") as output:
+            with self._lock:
+                if self.stopping:
+                    raise StoppedError
+                process = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                self._running.add(process)
+            status = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        _signal_group(process, kill=True)  # what the job left behind must not write on
+        if self.stopping:
+            raise StoppedError
+        return status
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Ends all processes and starts no others; `kill` leaves them no time to clean up."""
+        with self._lock:
+            self.stopping = True
+            for process in self._running:
+                _signal_group(process, kill=kill)
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", *, kill: bool) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+    elif process.poll() is None:
+        process.terminate()
+
+
+class Sandbox:
+    """The folder of one job: `ml` stands for /opt/ml; `log` keeps what the job prints."""
+
+    def __init__(self, folder: Path, job: Job, store: Store) -> None:
+        self.ml, self.log = folder / "ml", folder / "log.txt"
+        self._folder, self._job, self._store = folder, job, store
+
+    def run(self, processes: Processes, python: str, job_name: str) -> None:
+        """Runs the job to its end. Raises JobError and StoppedError."""
+        self._fill()
+        command = [self._rewrite(word) for word in self._job.command]
+        if command[0] in ("python", "python3"):
+            command[0] = python
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TRAINING_JOB_NAME": job_name}
+        environment.pop("PYTHONPATH", None)
+        environment.update({name: self._rewrite(value) for name, value in self._job.environment.items()})
+        if "PYTHONPATH" in environment:
+            environment["PYTHONPATH"] = self._python_path()
+        status = processes.run(command, environment, self.ml, self.log)
+        if status:
+            raise self._failure(status)
+
+    def publish(self) -> dict[str, str]:
+        """Moves the outputs to their URIs; returns the digest of each. Raises UserError when one holds no files."""
+        folders = [(self._path(output.container_path), output.uri) for output in self._job.outputs]
+        if self._job.artifacts:
+            folders.append((self._pack(), self._job.artifacts))
+        # kept beside the log, so that a later run can delete what this one wrote
+        (self._folder / "outputs.json").write_text(json.dumps([uri for _, uri in folders]), encoding="utf-8")
+        return {uri: self._store.publish(folder, uri) for folder, uri in folders}
+
+    def clear(self) -> None:
+        """Deletes all but the log."""
+        shutil.rmtree(self.ml, ignore_errors=True)
+
+    def _fill(self) -> None:
+        for item in self._job.inputs:
+            # Packages are linked, not copied, so that Python finds and keeps their bytecode beside the sources.
+            self._store.provide(item.uri, self._path(item.container_path), link=self._job.on_python_path(item))
+        for output in self._job.outputs:
+            self._path(output.container_path).mkdir(parents=True, exist_ok=True)
+        if self._job.artifacts:
+            for folder in (MODEL, OUTPUT_DATA, CONFIG):
+                self._path(folder).mkdir(parents=True, exist_ok=True)
+        for name, content in self._job.config.items():
+            (self._path(CONFIG) / name).write_text(json.dumps(content), encoding="utf-8")
+        self.ml.mkdir(parents=True, exist_ok=True)
+
+    def _pack(self) -> Path:
+        folder = self._folder / "ml" / "artifacts"
+        folder.mkdir()
+        model, data = self._path(MODEL), self._path(OUTPUT_DATA)
+        if not any(True for _ in files(model)):
+            raise UserError(f"the job wrote no model to {MODEL}")
+        pack(model, folder / "model.tar.gz")
+        if any(True for _ in files(data)):
+            pack(data, folder / "output.tar.gz")
+        return folder
+
+    def _python_path(self) -> str:
+        """PYTHONPATH with the real folders of linked packages, so that a traceback names the user's files."""
+        real = {item.container_path: item.uri for item in self._job.inputs if self._job.on_python_path(item)}
+        entries = self._job.environment["PYTHONPATH"].split(":")
+        return os.pathsep.join(
+            str(self._store.path(real[entry])) if entry in real else self._rewrite(entry) for entry in entries
+        )
+
+    def _failure(self, status: int) -> JobError:
+        with self.log.open("rb") as stream:
+            stream.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+            text = self._name_sources(stream.read().decode("utf-8", "replace"))
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("error: ")]
+        if status < 0:
+            return JobError(f"killed by {signal.Signals(-status).name}", lines[-TAIL_LINES:], self.log)
+        if errors:
+            return JobError(errors[-1].removeprefix("error: "), (), self.log)
+        reason = lines.pop() if lines else f"exit status {status} without a word"
+        return JobError(reason, lines[-TAIL_LINES:], self.log)
+
+    def _name_sources(self, text: str) -> str:
+        """`text` with the job's copies of the user's files called by the user's own paths."""
+        for item in self._job.inputs:
+            source, copy = self._store.path(item.uri), self._path(item.container_path)
+            if self._store.is_mount(item.uri):
+                text = text.replace(str(copy / source.name if source.is_file() else copy), _shortest(source))
+        return text
+
+    def _path(self, container_path: str) -> Path:
+        path = Path(self._rewrite(container_path))
+        if not path.is_relative_to(self.ml) or ".." in path.parts:
+            raise UserError(f"{container_path}: inputs and outputs of a job lie below /opt/ml")
+        return path
+
+    def _rewrite(self, text: str) -> str:
+        return _OPT_ML.sub(lambda _: str(self.ml), text)
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Writes `folder` to a .tar.gz whose bytes depend on names and contents only, not on dates and owners."""
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
+        for name, file in files(folder):
+            member = tarfile.TarInfo(name)  # owner 0, date 0
+            member.size, member.mode = file.stat().st_size, 0o644
+            with file.open("rb") as content:
+                tar.addfile(member, content)
+
+
+def _shortest(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
