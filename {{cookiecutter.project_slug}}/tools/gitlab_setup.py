@@ -51,6 +51,7 @@ class Wanted:
 
     @property
     def path(self) -> str:
+        """Full path of the project."""
         return f"{self.group}/{self.project['path']}"
 
 

@@ -108,8 +108,6 @@ def run(
     summarize(execution, settings.model_package_group, typer.echo)
     if execution.status == "Stopped":
         raise typer.Exit(130)
-    if execution.failure:
-        raise UserError(execution.failure)
 
 
 @app.command()

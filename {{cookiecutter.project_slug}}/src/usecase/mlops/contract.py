@@ -46,8 +46,8 @@ class Constraints(_Descriptor):
 
     required: bool = False
     unique: bool = False
-    minimum: float | str | None = None
-    maximum: float | str | None = None
+    minimum: int | float | str | None = None
+    maximum: int | float | str | None = None
     enum: list[Scalar] | None = Field(default=None, min_length=1)
 
 
@@ -275,10 +275,13 @@ def as_type(values: pl.Series, column: Column) -> pl.Series:
         if column.type == "date":
             return values.str.to_date(pattern or "%Y-%m-%d", strict=False)
         return values.str.to_datetime(pattern or "%Y-%m-%dT%H:%M:%S", strict=False, time_unit="us")
-    if values.dtype.is_float() and column.type == "integer":
-        whole = values.round() == values
-        return pl.select(pl.when(whole).then(values.cast(pl.Int64, strict=False))).to_series()
-    return values.cast(dtype, strict=False)
+    if column.type != "integer" or values.dtype.is_integer():
+        return values.cast(dtype, strict=False)
+    # pandas writes whole numbers beside missing ones as 30.0; the direct cast keeps numbers over 2**53 exact.
+    exact = values.cast(pl.Int64, strict=False) if values.dtype == pl.String else None
+    numbers = values.cast(pl.Float64, strict=False)
+    whole = pl.select(pl.when(numbers.round() == numbers).then(numbers.cast(pl.Int64, strict=False))).to_series()
+    return whole if exact is None else exact.fill_null(whole)
 
 
 def _type_name(column: Column) -> str:
@@ -287,7 +290,7 @@ def _type_name(column: Column) -> str:
     return column.type if column.format == "default" else f"{column.type} ({column.format})"
 
 
-def _limit(limit: float | str, column: Column) -> Any:
+def _limit(limit: int | float | str, column: Column) -> Any:
     return as_type(pl.Series([limit]), column)[0]
 
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.contract import Contract
-from usecase.mlops.engine import Engine, Execution, StepEvent
+from usecase.mlops.engine import Definition, Engine, Execution, StepEvent
 from usecase.mlops.errors import UserError
 from usecase.mlops.registry import REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
 
-LOCAL = Path(".local")
 DEFINITION = Path("pipeline.json")
 SOURCE = Path("src")
 LOCK = Path("uv.lock")
@@ -35,7 +34,7 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     progress = Progress(sys.stdout.isatty())
     engine = Engine(
         read_definition(),
-        LOCAL,
+        Path(),
         mounts={CODE_URI: SOURCE, CONTRACT_URI: Path(CONTRACT_FILE), DATA_URI: source},
         register=_register,
         on_event=progress.show,
@@ -43,17 +42,16 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     return engine.run(start_parameters(settings, contract) | dict(overrides))
 
 
-def read_definition() -> dict[str, Any]:
+def read_definition() -> Definition:
     """The compiled pipeline of this repository. Raises UserError."""
     try:
-        definition: dict[str, Any] = json.loads(DEFINITION.read_text(encoding="utf-8"))
+        return Definition.parse(json.loads(DEFINITION.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(
             f"{DEFINITION}: no such file: run `make pipeline` to compile it from src/usecase/pipeline.py"
         ) from None
     except ValueError as error:
         raise UserError(f"{DEFINITION}: is not valid JSON ({error}): run `make pipeline`") from None
-    return definition
 
 
 def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:
@@ -103,7 +101,10 @@ class Progress:
 
 
 def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> None:
-    """What a person wants to know after a run: data, metrics against thresholds, version, next command."""
+    """What a person wants to know after a run: data, metrics against thresholds, version, next command.
+
+    Raises UserError with the reason when a step failed.
+    """
     reports = {
         name: json.loads(path.read_text()) for step in execution.property_files.values() for name, path in step.items()
     }
@@ -122,7 +123,14 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
             verdict = "passed" if check["passed"] else "FAILED"
             limit = f"{check['operator']} {check['threshold']:g}"
             say(f"{'Quality':<11}{check['metric']} {check['value']:.4g} {limit} {verdict}")
-    if execution.status != "Succeeded":
+    if failure := execution.failure:
+        for line in failure.tail:
+            say(f"  {line}")
+        if failure.log:
+            say(f"{'Log':<11}{failure.log}")
+        raise UserError(f"step {failure.step} failed: {failure.reason}")
+    if execution.status == "Stopped":
+        say(f"{'Stopped':<11}finished steps are kept: make run goes on from there")
         return
     packages = LocalRegistry(REGISTRY, group).list()
     version = next(

@@ -63,11 +63,12 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
     if header:
         _check_header(names, source)
     try:
-        return pl.read_csv(content, infer_schema=False, has_header=header)
+        frame = pl.read_csv(content, infer_schema=False, has_header=header)
     except pl.exceptions.ComputeError as error:
         raise UserError(f"{source}: {_ragged_row(content, len(names)) or _first_line(error)}") from None
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
+    return frame if header else frame.rename(lambda name: f"column_{frame.get_column_index(name) + 1}")
 
 
 def file_sha256(path: Path) -> str:
@@ -115,12 +116,12 @@ def _check_header(names: list[str], source: str) -> None:
             if separator in names[0]:
                 raise UserError(f"{source}: columns are separated by {label}: save the file with commas")
         raise UserError(f"{source}: has only one column, {names[0]!r}: a feature and a target are needed")
-    for position, name in enumerate(names, start=1):
-        if names.index(name) != position - 1:
-            raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
     empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
     if len(empty) > 1:
         raise UserError(f"{source}: columns {', '.join(map(str, empty))} have no name: name them in the first line")
+    for position, name in enumerate(names):
+        if names.index(name) != position:
+            raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
 
 
 def _ragged_row(content: bytes, width: int) -> str | None:

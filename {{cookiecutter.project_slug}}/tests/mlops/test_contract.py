@@ -1,0 +1,177 @@
+"""The data contract: its file, and the check of rows against it."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from usecase.mlops.contract import Contract
+from usecase.mlops.data_report import check_training_data
+from usecase.mlops.errors import UserError
+
+CONTRACT = """\
+name: people
+policy: POLICY
+schema:
+  fieldsMatch: equal
+  missingValues: ['', NA]
+  fields:
+  - {name: id, type: string, role: id}
+  - {name: age, type: integer, role: feature, constraints: {required: true, minimum: 0, maximum: 120}}
+  - {name: income, type: number, role: feature}
+  - {name: plan, type: string, role: feature, constraints: {enum: [basic, pro]}}
+  - {name: active, type: boolean, role: feature, trueValues: ['yes'], falseValues: ['no']}
+  - {name: joined, type: date, role: feature, format: '%d.%m.%Y'}
+  - {name: comment, type: string, role: ignored}
+  - {name: churned, type: string, role: target, constraints: {enum: ['no', 'yes']}}
+"""
+GOOD = {
+    "id": ["1", "2", "3", "4"],
+    "age": ["30", "40", "50", "60"],
+    "income": ["1.5", "NA", "2", "1e3"],
+    "plan": ["basic", "pro", "", "pro"],
+    "active": ["yes", "no", "yes", ""],
+    "joined": ["01.02.2024", "", "03.02.2024", "04.02.2024"],
+    "comment": ["a", "b", "c", "d"],
+    "churned": ["no", "yes", "no", "yes"],
+}
+
+
+def load(folder: Path, policy: str = "", text: str = CONTRACT) -> Contract:
+    (folder / "data_contract.yaml").write_text(text.replace("POLICY", "{" + policy + "}"))
+    return Contract.load(folder)
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    return load(tmp_path)
+
+
+def rows(**changed: list[str | None]) -> pl.DataFrame:
+    return pl.DataFrame({**GOOD, **changed})
+
+
+def test_text_gets_the_types_of_the_contract(contract: Contract) -> None:
+    checked = contract.check(rows())
+    assert checked.problems == checked.warnings == []
+    assert checked.frame.columns == ["id", "age", "income", "plan", "active", "joined", "churned"]
+    assert checked.frame.row(0) == ("1", 30, 1.5, "basic", True, date(2024, 2, 1), "no")
+    assert checked.frame.row(1)[2] is None
+
+
+def test_typed_rows_are_read_like_text(contract: Contract) -> None:
+    typed = contract.check(rows()).frame
+    assert contract.check(typed).frame.equals(typed)
+
+
+def test_order_of_columns_does_not_matter(contract: Contract) -> None:
+    given = rows()
+    assert contract.check(given.select(reversed(given.columns))).frame.equals(contract.check(given).frame)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"age": ["30", "forty", "x", "60"]}, "column 'age', row 2: 'forty' is no integer (and 1 more rows)"),
+        ({"age": ["30", "40.5", "50", "60"]}, "column 'age', row 2: '40.5' is no integer"),
+        ({"age": ["30", "40", "", "60"]}, "column 'age', row 3: is empty but a value is required"),
+        ({"income": ["1", "2", "inf", "3"]}, "column 'income', row 3: 'inf' is not finite"),
+        ({"active": ["yes", "no", "maybe", "no"]}, "column 'active', row 3: 'maybe' is no boolean (yes, no)"),
+        ({"joined": ["2024-02-01", "", "", ""]}, "column 'joined', row 1: '2024-02-01' is no date (%d.%m.%Y)"),
+        ({"id": ["1", "2", "2", "4"]}, "column 'id', row 3: '2' stands there twice"),
+        ({"churned": ["no", "yes", "perhaps", "yes"]}, "column 'churned', row 3: 'perhaps' is none of the values"),
+        ({"churned": ["no", "yes", "NA", "yes"]}, "column 'churned', row 3: is empty but a value is required"),
+    ],
+)
+def test_broken_values_name_column_and_row(contract: Contract, changed: dict[str, list[str | None]], says: str) -> None:
+    problems = [str(problem) for problem in contract.check(rows(**changed)).problems]
+    assert len(problems) == 1
+    assert problems[0].startswith(says)
+
+
+def test_missing_and_extra_columns(contract: Contract) -> None:
+    given = rows().rename({"age": "Age"})
+    assert [str(problem) for problem in contract.check(given).problems] == [
+        "column 'age': is missing (found 'Age')",
+        "column 'Age': is not in the contract: drop it, or add it with `role: ignored`",
+    ]
+    assert contract.check(rows().drop("comment")).problems == []  # nobody needs an ignored column
+
+
+@pytest.mark.parametrize("policy", ["missing", "reject"])
+def test_unseen_category_as_the_policy_says(tmp_path: Path, policy: str) -> None:
+    checked = load(tmp_path, f"unseen_category: {policy}").check(rows(plan=["basic", "gold", "pro", "pro"]))
+    message = "column 'plan', row 2: 'gold' is none of the values in the contract"
+    assert [str(p) for p in (checked.problems if policy == "reject" else checked.warnings)] == [message]
+    assert checked.frame["plan"].to_list() == ["basic", None, "pro", "pro"]
+
+
+@pytest.mark.parametrize("policy", ["flag", "reject"])
+def test_out_of_range_as_the_policy_says(tmp_path: Path, policy: str) -> None:
+    checked = load(tmp_path, f"out_of_range: {policy}").check(rows(age=["-1", "40", "121", "60"]))
+    messages = ["column 'age', row 1: '-1' is below 0", "column 'age', row 3: '121' is above 120"]
+    assert [str(p) for p in (checked.problems if policy == "reject" else checked.warnings)] == messages
+    assert checked.frame["age"].to_list() == [-1, 40, 121, 60]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"income": [None] * 4}, "column 'income' has no values"),
+        ({"churned": ["no"] * 4}, "target 'churned' is always 'no'"),
+        ({"churned": ["no", "yes", "no", "no"]}, "class 'yes' of target 'churned' has only one row"),
+        ({"plan": ["pro", "basic", "pro", "basic"]}, "column 'plan' is identical to the target 'churned'"),
+    ],
+)
+def test_data_to_learn_nothing_from_is_refused(contract: Contract, changed: dict[str, list[str | None]], says: str) -> None:
+    with pytest.raises(UserError) as error:
+        check_training_data(rows(**changed), contract)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_many_problems_are_still_one_line(contract: Contract) -> None:
+    given = rows(age=["x"] * 4, income=["x"] * 4, active=["x"] * 4, joined=["x"] * 4, id=["1"] * 4, churned=["x"] * 4)
+    with pytest.raises(UserError, match=r"; and \d+ more$"):
+        check_training_data(given, contract)
+
+
+def test_the_data_hash_is_of_values_not_of_the_file(contract: Contract) -> None:
+    _, report = check_training_data(rows(), contract)
+    _, other = check_training_data(rows(age=["30.0", "40.0", " 50", "60"]).select(reversed(GOOD)), contract)
+    _, changed = check_training_data(rows(age=["31", "40", "50", "60"]), contract)
+    assert report["data_sha256"] == other["data_sha256"] != changed["data_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("role: target", "role: feature", "exactly one column needs `role: target`"),
+        ("name: income", "name: age", "column 'age' stands twice"),
+        ("role: id}", "role: identifier}", "schema.fields.0.role"),
+        ("type: number", "type: float", "schema.fields.2.type"),
+        ("['no', 'yes']", "[no, yes]", "enum value False is no string: put text in quotes"),
+        ("['no', 'yes']", "['no']", "at least two values"),
+        ("name: people", "name: people\nname: x", "'name' stands twice"),
+        ("name: people", "name: people\nowner: x", "owner: unknown key"),
+        ("name: people", "name: [", "not valid YAML"),
+        (CONTRACT, "- a\n- b\n", "must hold `key: value` lines"),
+    ],
+)
+def test_a_broken_contract_file_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(UserError) as error:
+        load(tmp_path, text=CONTRACT.replace(old, new))
+    assert says in str(error.value)
+    assert str(tmp_path / "data_contract.yaml") in str(error.value)
+
+
+def test_a_missing_contract_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make contract data=FILE target=COLUMN"):
+        Contract.load(tmp_path)
+
+
+def test_words_for_people_do_not_change_the_hash(contract: Contract, tmp_path: Path) -> None:
+    described = load(tmp_path, text=CONTRACT.replace("type: number, role", "type: number, description: Yearly, unit: EUR, role"))
+    assert described.sha256 == contract.sha256
+    assert load(tmp_path, text=CONTRACT.replace("maximum: 120", "maximum: 130")).sha256 != contract.sha256

@@ -1,0 +1,91 @@
+"""From typed rows to the matrix, and the stable split."""
+
+import math
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from usecase.mlops.contract import Contract
+from usecase.mlops.errors import UserError
+from usecase.mlops.features import Preprocessor
+from usecase.mlops.split import SHARES, split
+
+FIELDS = [
+    {"name": "id", "type": "integer", "role": "id"},
+    {"name": "size", "type": "number", "role": "feature"},
+    {"name": "colour", "type": "string", "role": "feature", "constraints": {"enum": ["blue", "green", "red"]}},
+    {"name": "sold", "type": "boolean", "role": "feature"},
+    {"name": "day", "type": "date", "role": "feature"},
+    {"name": "grade", "type": "string", "role": "target", "constraints": {"enum": ["a", "b"]}},
+]
+CONTRACT = Contract.model_validate({"name": "things", "schema": {"fields": FIELDS}})
+WITHOUT_ID = Contract.model_validate({"name": "things", "schema": {"fields": FIELDS[1:]}})
+
+
+def rows(n: int = 400) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "id": range(n),
+            "size": [None if i % 10 == 0 else i / 3 for i in range(n)],
+            "colour": [["blue", "red", None][i % 3] for i in range(n)],
+            "sold": [i % 2 == 0 for i in range(n)],
+            "day": [date(2024, 1 + i % 12, 1) for i in range(n)],
+            "grade": [["a", "b"][i % 2] for i in range(n)],
+        }
+    )
+
+
+def test_matrix() -> None:
+    preprocessor = Preprocessor.fit(rows(), CONTRACT)
+    assert preprocessor.feature_names == ["size", "colour=blue", "colour=red", "sold", "day", "day.month", "day.weekday"]
+    matrix = preprocessor.transform(rows())
+    assert matrix.shape == (400, 7)
+    assert math.isnan(matrix[0, 0])
+    assert matrix[1].tolist() == pytest.approx([1 / 3, 0, 1, 0, (date(2024, 2, 1) - date(1970, 1, 1)).days, 2, 4])
+    assert all(math.isnan(value) for value in matrix[2, 1:3])
+    assert preprocessor.labels(rows())[:3].tolist() == [0, 1, 0]
+
+
+def test_unseen_category_is_no_category() -> None:
+    preprocessor = Preprocessor.fit(rows(), CONTRACT)
+    green = rows(1).with_columns(colour=pl.lit("green"))
+    assert preprocessor.transform(green)[0, 1:3].tolist() == [0, 0]
+
+
+def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
+    preprocessor = Preprocessor.fit(rows(), CONTRACT)
+    preprocessor.save(tmp_path)
+    assert Preprocessor.load(tmp_path) == preprocessor
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor.json").write_text("{")
+    with pytest.raises(UserError, match=r"preprocessor\.json: cannot be read"):
+        Preprocessor.load(tmp_path)
+
+
+def test_split_is_stable_when_rows_are_added_or_sorted() -> None:
+    before = split(rows(300), CONTRACT)
+    after = split(rows(400).sample(fraction=1, shuffle=True, seed=1), CONTRACT)
+    for name in SHARES:
+        assert set(before[name]["id"]) <= set(after[name]["id"])
+
+
+def test_split_follows_the_shares() -> None:
+    parts = split(rows(4000), CONTRACT)
+    for name, share in SHARES.items():
+        assert parts[name].height / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_equal_rows_stay_together_without_an_id() -> None:
+    twice = pl.concat([rows(200).drop("id")] * 2)
+    parts = split(twice, WITHOUT_ID)
+    assert all(part.is_duplicated().all() for part in parts.values())
+
+
+def test_a_part_without_a_class_is_refused() -> None:
+    rare = rows(200).with_columns(grade=pl.when(pl.col("id") < 2).then(pl.lit("b")).otherwise(pl.lit("a")))
+    with pytest.raises(UserError, match=r"the (train|validation|test) part .* has no row of class 'b'"):
+        split(rare, CONTRACT)
