@@ -29,7 +29,7 @@ run "no_budget" {
   command = plan
 
   variables {
-    config_dir  = "./tests/config/unfunded"
+    config_dir  = "./tests/config/governance"
     environment = "dev"
   }
 

@@ -12,8 +12,13 @@ run "own_container" {
   }
 
   assert {
-    condition     = local.config.budget.monthly_usd == 200 && local.config.project == "churn"
-    error_message = "config/<environment>.yaml must win over config/defaults.yaml, and what it leaves out must stay"
+    condition     = local.config.budget.monthly_usd == 200 && local.config.serving.port == 9090
+    error_message = "config/<environment>.yaml must win over config/defaults.yaml"
+  }
+
+  assert {
+    condition     = local.config.serving.max_payload_mb == 6 && local.config.project == "churn"
+    error_message = "what config/<environment>.yaml leaves out must stay, inside a mapping too"
   }
 
   assert {

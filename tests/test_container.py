@@ -1,0 +1,111 @@
+"""container/Dockerfile: lint, what it copies, how it starts."""
+
+import json
+import re
+import shutil
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import delivery
+import pytest
+from delivery import replace, run, tool
+
+MADE_BY_SETUP = {"uv.lock"}
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For reading only."""
+    return delivery.bake(tmp_path_factory.mktemp("own"), container="own")
+
+
+def dockerfile(project: Path) -> str:
+    """The Dockerfile with continued lines joined and comments left out."""
+    text = (project / "container/Dockerfile").read_text().replace("\\\n", " ")
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def copied(project: Path) -> list[str]:
+    """Paths that the image takes from the repository."""
+    lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile(project), re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1]]
+
+
+def test_hadolint_finds_nothing(baked: Path) -> None:
+    done = run(tool("hadolint"), "container/Dockerfile", cwd=baked)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("FROM ${PYTHON_BASE} AS build", "FROM python:latest AS build", "DL3007"),
+        ("WORKDIR /opt/usecase", "WORKDIR usecase", "DL3000"),
+        ('["python", "-m", "usecase.mlops.serving"]', "python -m usecase.mlops.serving", "DL3025"),
+        ("COPY src src", "ADD src src", "DL3020"),
+        ("EXPOSE 8080", "RUN apt-get update && apt-get install curl", "DL3008"),
+    ],
+)
+def test_hadolint_finds_a_planted_fault(old: str, new: str, rule: str, baked: Path, tmp_path: Path) -> None:
+    shutil.copytree(baked / "container", tmp_path / "container")
+    replace(tmp_path / "container/Dockerfile", old, new)
+    done = run(tool("hadolint"), "container/Dockerfile", cwd=tmp_path)
+    assert done.returncode != 0
+    assert rule in done.stdout
+
+
+def test_everything_it_copies_exists_and_reaches_the_build(baked: Path) -> None:
+    sources = copied(baked)
+    assert sources
+    missing = [source for source in sources if source not in MADE_BY_SETUP and not (baked / source).exists()]
+    assert missing == []
+    ignore = (baked / "container/Dockerfile.dockerignore").read_text().splitlines()
+    assert ignore[1] == "*"  # nothing is sent but what is named
+    named = {line.removeprefix("!") for line in ignore if line.startswith("!")}
+    assert named == set(sources)
+
+
+def test_data_settings_and_secrets_stay_out_of_the_image(baked: Path) -> None:
+    sources = copied(baked)
+    for private in ("data/sample.csv", "config/prod.yaml", ".env", ".git/config", "data_contract.yaml"):
+        assert not any(fnmatch(private, pattern) for source in sources for pattern in (source, f"{source}/*"))
+    assert not re.search(r"^(ARG|ENV).*(TOKEN|PASSWORD|SECRET)", dockerfile(baked), re.MULTILINE)
+
+
+def test_dependencies_come_from_the_lock_alone(baked: Path) -> None:
+    syncs = re.findall(r"uv sync [^\n]+", dockerfile(baked))
+    assert syncs
+    groups = tomllib.loads((baked / "pyproject.toml").read_text())["dependency-groups"]
+    for sync in syncs:
+        assert "--frozen" in sync
+        assert "--no-default-groups" in sync
+        assert set(re.findall(r"--group (\S+)", sync)) == {"mlops"} <= set(groups)
+    assert "--no-editable" in syncs[-1]  # the source tree is not in the final image
+
+
+def test_it_starts_the_prediction_service_as_sagemaker_asks(baked: Path) -> None:
+    (entry,) = re.findall(r"^ENTRYPOINT (.+)$", dockerfile(baked), re.MULTILINE)
+    program, option, module = json.loads(entry)  # the exec form: the service receives SIGTERM itself
+    assert (program, option) == ("python", "-m")
+    assert (baked / "src" / f"{module.replace('.', '/')}.py").is_file()
+    assert 'CMD ["serve"]' in dockerfile(baked)
+
+
+def test_every_base_image_can_come_from_a_mirror(baked: Path) -> None:
+    text = dockerfile(baked)
+    values: dict[str, str] = {}
+    for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE):
+        values[name] = re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], value)
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    for base in bases:
+        reference = values[base.removeprefix("${").removesuffix("}")]
+        assert re.fullmatch(r"docker\.io/[\w/-]+:\d+\.\d+[\w.-]*", reference)
+    assert values["REGISTRY"] == "docker.io"
+
+
+def test_a_managed_container_leaves_nothing_behind(tmp_path: Path) -> None:
+    project = delivery.bake(tmp_path, container="managed")
+    assert not (project / "container").exists()
+    assert not (project / ".gitlab/ci/image.yml").exists()
+    assert not list(project.rglob("*dockerignore*"))
