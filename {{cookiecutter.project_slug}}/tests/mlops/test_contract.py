@@ -124,7 +124,9 @@ def test_out_of_range_as_the_policy_says(tmp_path: Path, policy: str) -> None:
         ({"plan": ["pro", "basic", "pro", "basic"]}, "column 'plan' is identical to the target 'churned'"),
     ],
 )
-def test_data_to_learn_nothing_from_is_refused(contract: Contract, changed: dict[str, list[str | None]], says: str) -> None:
+def test_data_to_learn_nothing_from_is_refused(
+    contract: Contract, changed: dict[str, list[str | None]], says: str
+) -> None:
     with pytest.raises(UserError) as error:
         check_training_data(rows(**changed), contract)
     assert says in str(error.value)
@@ -172,6 +174,8 @@ def test_a_missing_contract_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_words_for_people_do_not_change_the_hash(contract: Contract, tmp_path: Path) -> None:
-    described = load(tmp_path, text=CONTRACT.replace("type: number, role", "type: number, description: Yearly, unit: EUR, role"))
+    described = load(
+        tmp_path, text=CONTRACT.replace("type: number, role", "type: number, description: Yearly, unit: EUR, role")
+    )
     assert described.sha256 == contract.sha256
     assert load(tmp_path, text=CONTRACT.replace("maximum: 120", "maximum: 130")).sha256 != contract.sha256

@@ -39,7 +39,15 @@ def rows(n: int = 400) -> pl.DataFrame:
 
 def test_matrix() -> None:
     preprocessor = Preprocessor.fit(rows(), CONTRACT)
-    assert preprocessor.feature_names == ["size", "colour=blue", "colour=red", "sold", "day", "day.month", "day.weekday"]
+    assert preprocessor.feature_names == [
+        "size",
+        "colour=blue",
+        "colour=red",
+        "sold",
+        "day",
+        "day.month",
+        "day.weekday",
+    ]
     matrix = preprocessor.transform(rows())
     assert matrix.shape == (400, 7)
     assert math.isnan(matrix[0, 0])

@@ -101,7 +101,8 @@ def test_parquet_gives_the_same_contract(draft: Draft, tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "data.parquet")
     again = infer(tmp_path / "data.parquet", "churned").contract
     for column in draft.contract.features:
-        assert (again.columns[column.name].type, again.columns[column.name].constraints) == (column.type, column.constraints)
+        other = again.columns[column.name]
+        assert (other.type, other.constraints) == (column.type, column.constraints)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_copy_of_the_target_is_left_out_and_said(tmp_path: Path) -> None:
         ({"income": ["1.5", "inf"] * (N // 2)}, "churned", "column 'income', row 2: inf is not finite"),
     ],
 )
-def test_nothing_to_learn_from_is_refused(tmp_path: Path, changed: dict[str, list[str]], target: str, says: str) -> None:
+def test_nothing_to_learn_from(tmp_path: Path, changed: dict[str, list[str]], target: str, says: str) -> None:
     with pytest.raises(UserError) as error:
         infer(write(tmp_path, **changed), target)
     assert says in str(error.value)

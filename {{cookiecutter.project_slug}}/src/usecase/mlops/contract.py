@@ -52,7 +52,7 @@ class Constraints(_Descriptor):
 
 
 class Column(_Descriptor):
-    """One column. A `string` with an `enum` is a category; a boolean target or one with an `enum` makes a classifier."""
+    """One column. A `string` with an `enum` is a category; a target that has one, or is boolean, makes a classifier."""
 
     name: str
     type: Literal["integer", "number", "boolean", "date", "datetime", "string"]

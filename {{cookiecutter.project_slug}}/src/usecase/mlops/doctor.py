@@ -45,7 +45,7 @@ def examine(port: int) -> list[Finding]:
             "settings", lambda: f"{len([load_settings(e) for e in ENVIRONMENTS])} environments are valid"
         ),
         lambda: _file_holds("contract", _contract),
-        lambda: _file_holds("pipeline", lambda: f"pipeline.json has {len(read_definition().steps)} steps"),
+        lambda: _file_holds("pipeline", lambda: f"pipeline.json has {len(read_definition()['Steps'])} steps"),
         lambda: _port(port),
         _disk,
         _credentials,

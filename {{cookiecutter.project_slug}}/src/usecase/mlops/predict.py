@@ -15,28 +15,28 @@ from usecase.mlops.tables import read_table
 BATCH_ROWS = 1000
 SAMPLE_ROWS = 10
 TIMEOUT_SECONDS = 60
+ROW = "__row__"
 
 
 def read_rows(data: Path | None, contract: Contract) -> pl.DataFrame:
-    """All rows of `data`, or the first of the file that the contract names. Raises UserError."""
+    """All rows of `data`, or some of the file that the contract names, each with its number. Raises UserError."""
     if data is not None:
-        return read_table(data)
+        return read_table(data).with_row_index(ROW, offset=1)
     if not contract.path:
         raise UserError("the contract names no data: pass data=FILE")
-    return read_table(Path(contract.path)).head(SAMPLE_ROWS)
+    rows = read_table(Path(contract.path)).with_row_index(ROW, offset=1)
+    return rows.gather_every(max(1, rows.height // SAMPLE_ROWS)).head(SAMPLE_ROWS)
 
 
 def ask_service(rows: pl.DataFrame, contract: Contract, port: int) -> pl.DataFrame:
-    """Predictions for raw rows (n), with the id or row number before them and the known target behind."""
+    """Predictions for rows of `read_rows`, with the id or row number before them and the known target behind."""
     features = rows.select([column.name for column in contract.features if column.name in rows.columns])
     answers: list[dict[str, Any]] = []
     for start in range(0, rows.height, BATCH_ROWS):
         answers += _ask(f"http://127.0.0.1:{port}/invocations", features.slice(start, BATCH_ROWS).write_csv().encode())
     table = pl.DataFrame(answers)
-    if contract.id is not None and contract.id.name in rows.columns:
-        table = table.insert_column(0, rows[contract.id.name])
-    else:
-        table = table.insert_column(0, pl.Series("row", range(1, rows.height + 1)))
+    known_id = contract.id is not None and contract.id.name in rows.columns
+    table.insert_column(0, rows[contract.id.name] if contract.id and known_id else rows[ROW].alias("row"))
     if contract.target.name in rows.columns:
         table = table.with_columns(rows[contract.target.name].alias(f"actual {contract.target.name}"))
     return table

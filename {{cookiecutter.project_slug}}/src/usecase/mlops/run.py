@@ -11,11 +11,12 @@ from typing import Any
 
 from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.contract import Contract
-from usecase.mlops.engine import Definition, Engine, Execution, StepEvent
+from usecase.mlops.engine import Engine, Execution, StepEvent
 from usecase.mlops.errors import UserError
 from usecase.mlops.registry import REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
 
+LOCAL = Path(".local")
 DEFINITION = Path("pipeline.json")
 SOURCE = Path("src")
 LOCK = Path("uv.lock")
@@ -34,7 +35,7 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     progress = Progress(sys.stdout.isatty())
     engine = Engine(
         read_definition(),
-        Path(),
+        LOCAL,
         mounts={CODE_URI: SOURCE, CONTRACT_URI: Path(CONTRACT_FILE), DATA_URI: source},
         register=_register,
         on_event=progress.show,
@@ -42,16 +43,17 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     return engine.run(start_parameters(settings, contract) | dict(overrides))
 
 
-def read_definition() -> Definition:
+def read_definition() -> dict[str, Any]:
     """The compiled pipeline of this repository. Raises UserError."""
     try:
-        return Definition.parse(json.loads(DEFINITION.read_text(encoding="utf-8")))
+        definition: dict[str, Any] = json.loads(DEFINITION.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
             f"{DEFINITION}: no such file: run `make pipeline` to compile it from src/usecase/pipeline.py"
         ) from None
     except ValueError as error:
         raise UserError(f"{DEFINITION}: is not valid JSON ({error}): run `make pipeline`") from None
+    return definition
 
 
 def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:

@@ -9,6 +9,8 @@ import asyncio
 import json
 import logging
 import os
+import signal
+import socket
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -57,8 +59,10 @@ class Service:
             logger.exception("request failed")
             status, media_type = HTTPStatus.INTERNAL_SERVER_ERROR, JSON
             body = _error(status, "the request could not be answered: the log of the service says why")
-        response_headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": int(status), "headers": response_headers})
+        answer_headers = [(b"content-length", str(len(body)).encode())]
+        if body:
+            answer_headers.append((b"content-type", media_type.encode()))
+        await send({"type": "http.response.start", "status": int(status), "headers": answer_headers})
         await send({"type": "http.response.body", "body": body})
 
     def _check_route(self, scope: Scope) -> None:
@@ -91,6 +95,7 @@ class Service:
 
 def serve(model_dir: Path, host: str, port: int, max_payload_mb: int) -> None:
     """Serve the model folder until SIGTERM or Ctrl-C; requests under way are finished first. Raises UserError."""
+    listener = _listen(host, port)
     service = Service(model_dir, max_payload_mb * MEGABYTE)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -103,10 +108,22 @@ def serve(model_dir: Path, host: str, port: int, max_payload_mb: int) -> None:
             server_header=False,
         )
     )
-    print(f"serving {model_dir} on http://{host}:{port} (Ctrl-C stops)", flush=True)
-    server.run()
-    if not server.started:
-        raise UserError(f"port {port} cannot be used: pass another one, port=N")
+    print(f"serving on http://{host}:{port} (Ctrl-C stops)", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn shuts down in order, then sends itself the signal again: an orderly end is exit 0.
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The bound port, before the model is loaded: a port in use is said at once."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(f"port {port}: {error.strerror}: stop what uses it, or pass port=N") from None
+    return listener
 
 
 def _error(status: HTTPStatus, message: str, row: int | None = None, column: str | None = None) -> bytes:

@@ -1,0 +1,192 @@
+"""The whole way of a data scientist, through the command line: contract, run, approve, serve, predict."""
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-c", "from usecase.mlops.cli import main; main()"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of this repository with nothing in it but what a run reads, and data of its own."""
+    folder = tmp_path / "a repository"
+    for name in ("src", "config"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "pipeline.json"):
+        shutil.copy(ROOT / name, folder)
+    write_churn(folder / "my data.csv")
+    return folder
+
+
+def write_churn(file: Path) -> None:
+    generator = random.Random(1)
+    lines = ["customer,age,plan,since,churned"]
+    for number in range(400):
+        age, plan = generator.randint(18, 90), generator.choice(["basic", "pro", ""])
+        chance = 1 / (1 + math.exp((age - 50) / 8 - (plan == "basic")))
+        churned = "yes" if generator.random() < chance else "no"
+        lines.append(f"C{number},{age},{plan},20{generator.randint(10, 24)}-0{generator.randint(1, 9)}-11,{churned}")
+    file.write_text("\n".join(lines) + "\n")
+
+
+def usecase(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*PROGRAM, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120
+    )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(folder / "src"), "NO_COLOR": "1"}
+
+
+def succeed(folder: Path, *arguments: str) -> str:
+    finished = usecase(folder, *arguments)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def fail(folder: Path, *arguments: str, code: int = 1) -> str:
+    """The last line of a command that must end with one clear line."""
+    finished = usecase(folder, *arguments)
+    assert finished.returncode == code, finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stdout + finished.stderr
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_from_a_csv_to_predictions(repository: Path) -> None:
+    assert "2 features" not in succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+
+    first = succeed(repository, "run")
+    assert "Data       400 rows, 3 features" in first
+    assert "auc" in first
+    assert "Registered version 1, PendingManualApproval" in first
+    assert "make approve version=1" in first
+
+    again = succeed(repository, "run")
+    assert again.count("Cached") == 3
+    assert "version 1" in again
+
+    other = succeed(repository, "run", "--params", "MaxDepth=2 NumRounds=10")
+    assert other.count("Cached") == 1
+    assert "version 2" in other
+
+    assert "no version is approved" in fail(repository, "serve")
+    assert "version 1 is Approved" in succeed(repository, "approve", "--version", "1")
+    assert "is Approved already" in fail(repository, "approve", "--version", "1")
+    succeed(repository, "reject", "--version", "2", "--reason", "too shallow")
+    listed = succeed(repository, "registry").splitlines()
+    assert [line.split()[:2] for line in listed] == [["1", "Approved"], ["2", "Rejected"]]
+
+    port = free_port()
+    command = [*PROGRAM, "serve", "--port", str(port)]
+    service = subprocess.Popen(command, cwd=repository, env=environment(repository), stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            asked = usecase(repository, "predict", "--port", str(port), "--output", "answers.csv")
+            if asked.returncode == 0:
+                break
+            time.sleep(0.2)
+        assert asked.returncode == 0, asked.stderr
+        assert "probability" in asked.stdout
+        assert "actual churned" in asked.stdout
+        assert len((repository / "answers.csv").read_text().splitlines()) == 11
+        succeed(repository, "predict", "--port", str(port), "--data", "my data.csv")
+    finally:
+        service.send_signal(signal.SIGINT)
+        assert service.wait(30) == 0
+
+
+def test_a_quality_gate_that_is_missed_stops_the_registration(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    local = repository / "config" / "local.yaml"
+    local.write_text("quality: {binary_classification: {auc: {minimum: 0.999}}}\n")
+    line = fail(repository, "run")
+    assert line.startswith("error: step QualityGateFailed failed: ")
+    assert "is not >= 0.999" in line
+    assert "no version is registered" in succeed(repository, "registry")
+    local.write_text("quality: {binary_classification: {roc: {minimum: 0.9}}}\n")
+    assert "quality.binary_classification.roc: no such metric: use one of auc" in fail(repository, "run")
+
+
+def test_the_error_of_a_job_is_the_last_line(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    bad = repository / "bad.csv"
+    bad.write_text((repository / "my data.csv").read_text().replace(",pro,", ",gold,", 1).replace("C5,", "C5,old", 1))
+    line = fail(repository, "run", "--data", "bad.csv")
+    assert line.startswith("error: step Preprocess failed: the data breaks the contract: column 'age', row 6: 'old")
+    assert not list((repository / ".local").rglob("train.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--data", "missing.csv"], "missing.csv: no such file"),
+        (["run", "--params", "Depth=3"], "Depth"),
+        (["run", "--params", "MaxDepth=deep"], "MaxDepth"),
+        (["run", "--params", "ModelApprovalStatus=Maybe"], "ModelApprovalStatus"),
+        (["run", "--params", "MaxDepth"], "params: 'MaxDepth' is no Name=value"),
+        (["contract", "--data", "missing.csv", "--target", "x"], "missing.csv: no such file"),
+        (["contract", "--data", "my data.csv", "--target", "x"], "no column 'x'"),
+        (["approve", "--version", "1"], "no version is registered"),
+        (["predict", "--port", "1"], "no service answers at http://127.0.0.1:1"),
+    ],
+)
+def test_bad_input_is_one_line(repository: Path, arguments: list[str], says: str) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    before = (repository / "data_contract.yaml").read_bytes()
+    assert says in fail(repository, *arguments)
+    assert (repository / "data_contract.yaml").read_bytes() == before
+
+
+def test_without_a_contract_the_way_to_one_is_named(repository: Path) -> None:
+    assert "make contract data=FILE target=COLUMN" in fail(repository, "run")
+
+
+def test_outside_of_a_repository(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [*PROGRAM, "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode, finished.stderr.count("\n")) == (1, 1)
+    assert "this folder is not the repository" in finished.stderr
+
+
+def test_help_names_every_verb(repository: Path) -> None:
+    text = succeed(repository, "--help")
+    for verb in ("setup", "doctor", "contract", "run", "registry", "approve", "reject", "serve", "predict"):
+        assert f"  {verb} " in text
+    for verb in ("test", "lint", "format", "pipeline"):
+        assert f"  {verb} " in text
+
+
+def test_every_step_of_the_definition_is_recorded(repository: Path) -> None:
+    """The registered package carries the hashes that lead back to data, contract and code."""
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    succeed(repository, "run")
+    package = json.loads(next((repository / ".local" / "registry").glob("*/1/package.json")).read_text())
+    properties = package["CustomerMetadataProperties"]
+    assert {"GitSha", "ContractHash", "LockHash", "DataHash", "ModelDataSha256"} <= set(properties)
+    assert all(len(properties[name]) == 64 for name in ("ContractHash", "DataHash", "ModelDataSha256"))

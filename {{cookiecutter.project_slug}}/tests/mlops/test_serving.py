@@ -1,0 +1,227 @@
+"""The prediction service over real HTTP, as SageMaker and clients call it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+from usecase.mlops.contract import Contract
+from usecase.mlops.features import Preprocessor
+from usecase.mlops.split import split
+from usecase.preprocessing import add_features
+from usecase.train import train
+
+FIELDS = [
+    {"name": "age", "type": "integer", "role": "feature", "constraints": {"required": True, "minimum": 0}},
+    {"name": "plan", "type": "string", "role": "feature", "constraints": {"enum": ["basic", "pro"]}},
+    {"name": "note", "type": "string", "role": "ignored"},
+    {"name": "churned", "type": "string", "role": "target", "constraints": {"enum": ["no", "yes"]}},
+]
+CONTRACT = Contract.model_validate({"name": "people", "schema": {"fields": FIELDS}})
+CSV_ROW = "40,pro"
+RECORD = {"age": 40, "plan": "pro"}
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    rows = pl.DataFrame({"age": range(300), "plan": ["basic", "pro"] * 150}).with_columns(
+        churned=pl.when(pl.col("age") % 50 < 25).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    )
+    for name, part in split(rows, CONTRACT).items():
+        (folder / name).mkdir()
+        part.write_parquet(folder / name / "part.parquet")
+    (folder / "preprocessor").mkdir()
+    Preprocessor.fit(add_features(rows), CONTRACT).save(folder / "preprocessor")
+    written = CONTRACT.model_dump_json(by_alias=True, exclude_none=True)
+    (folder / "preprocessor" / "data_contract.yaml").write_text(written)
+    hyperparameters = {"num_rounds": "10", "max_depth": "3", "learning_rate": "0.3", "seed": "1"}
+    train(folder, folder / "model", folder / "out", hyperparameters)
+    return folder / "model"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(model_dir: Path, port: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", "--max-payload-mb", "1"]
+    environment = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port)}
+    return subprocess.Popen(
+        [*command, "--model-dir", str(model_dir)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def service(model_dir: Path) -> Iterator[httpx.Client]:
+    port = free_port()
+    process = start(model_dir, port)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        for _ in range(200):
+            try:
+                if client.get("/ping").status_code == httpx.codes.OK:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield client
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+
+
+def ask(
+    service: httpx.Client, content: str | bytes, content_type: str = "text/csv", accept: str = "*/*"
+) -> httpx.Response:
+    return service.post("/invocations", content=content, headers={"Content-Type": content_type, "Accept": accept})
+
+
+def test_ping_is_empty(service: httpx.Client) -> None:
+    answer = service.get("/ping")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (CSV_ROW, "text/csv"),
+        (CSV_ROW + "\r\n", "text/csv; charset=utf-8"),
+        (f"plan,age\n{','.join(reversed(CSV_ROW.split(',')))}\n", "TEXT/CSV"),
+        ("age,plan,note,churned\n40,pro,hello,no\n", "text/csv"),
+        ('"40","pro"', "text/csv"),
+        (json.dumps({"instances": [RECORD]}), "application/json"),
+        (json.dumps([RECORD]), "application/json"),
+        (json.dumps(RECORD), "application/json"),
+        (json.dumps({"instances": [[40, "pro"]]}), "application/json"),
+        (json.dumps({"instances": [{"plan": "pro", "age": 40.0}]}), "application/json"),
+    ],
+)
+def test_all_ways_to_ask_give_one_answer(service: httpx.Client, content: str, content_type: str) -> None:
+    answer = ask(service, content, content_type)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    reference = ask(service, json.dumps({"instances": [RECORD]}), "application/json").json()
+    assert answer.json() == reference
+    assert set(reference["predictions"][0]) == {"prediction", "probability"}
+
+
+def test_csv_out_has_a_line_per_row(service: httpx.Client) -> None:
+    answer = ask(service, "1,pro\n30,basic\n,\n".replace(",\n", "12,\n"), accept="text/csv")
+    assert answer.headers["content-type"] == "text/csv"
+    lines = answer.text.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split(",")[0] in ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "says"),
+    [
+        ("", "text/csv", 400, "the body is empty"),
+        ("age,plan\n", "text/csv", 400, "a header but no rows"),
+        ("1,2,3", "text/csv", 400, "row 1 has 3 cells, the contract has 2 features"),
+        ("40,pro\nforty,pro", "text/csv", 400, "column 'age', row 2: 'forty' is no integer"),
+        (",pro", "text/csv", 400, "column 'age', row 1: is empty but a value is required"),
+        ("40;pro", "text/csv", 400, "1 cells"),
+        ("40,pro\n1,2,3\n", "text/csv", 400, "line 2 has 3 cells"),
+        (b"40,\xff\n", "text/csv", 400, "line 1 is not UTF-8"),
+        ("age,colour\n1,red\n", "text/csv", 400, "row 1: 'age' is no integer"),
+        ("{", "application/json", 400, "not valid JSON"),
+        ("[" * 100_000, "application/json", 400, "not valid JSON"),
+        ("[]", "application/json", 400, "at least one row"),
+        ("3", "application/json", 400, "at least one row"),
+        ('{"instances": [1]}', "application/json", 400, "each row must be an object"),
+        ('{"instances": [[1, "pro"], [1]]}', "application/json", 400, "row 2 has 1 cells, row 1 has 2"),
+        (
+            '{"instances": [{"age": [1], "plan": "pro"}]}',
+            "application/json",
+            400,
+            "row 1, column 'age': a cell holds one",
+        ),
+        ('{"instances": [{"age": NaN, "plan": "pro"}]}', "application/json", 400, "NaN is not JSON"),
+        ('{"instances": [{"age": 1}]}', "application/json", 400, "column 'plan': is missing"),
+        (
+            '{"instances": [{"age": 1, "plan": "pro", "x": 1}]}',
+            "application/json",
+            400,
+            "column 'x': is not in the contract",
+        ),
+        ("40,pro", "application/xml", 415, "send application/json or text/csv"),
+        ("40,pro\n" * 200_000, "text/csv", 413, "over 1 MB"),
+    ],
+)
+def test_bad_requests_get_one_clear_error(
+    service: httpx.Client, content: str | bytes, content_type: str, status: int, says: str
+) -> None:
+    answer = ask(service, content, content_type)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == status
+    assert says in error["message"]
+    assert "\n" not in error["message"]
+    assert ask(service, CSV_ROW).status_code == httpx.codes.OK
+
+
+def test_row_and_column_are_fields_of_the_error(service: httpx.Client) -> None:
+    error = ask(service, "40,pro\nforty,pro").json()["error"]
+    assert (error["row"], error["column"]) == (2, "age")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/ping", 405), ("GET", "/invocations", 405), ("GET", "/", 404), ("GET", "/x", 404)],
+)
+def test_other_routes(service: httpx.Client, method: str, path: str, status: int) -> None:
+    assert service.request(method, path).status_code == status
+
+
+def test_an_answer_that_nobody_accepts(service: httpx.Client) -> None:
+    assert ask(service, CSV_ROW, accept="image/png").status_code == httpx.codes.NOT_ACCEPTABLE
+
+
+def test_unseen_category_and_out_of_range_are_answered(service: httpx.Client) -> None:
+    assert ask(service, "-5,gold").status_code == httpx.codes.OK
+
+
+def test_a_port_in_use_is_one_line(model_dir: Path, service: httpx.Client) -> None:
+    process = start(model_dir, int(service.base_url.port or 0))
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert output.strip().splitlines()[-1].startswith(f"error: port {service.base_url.port}: ")
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda folder: (folder / "model.ubj").unlink(), "model.ubj: no such file"),
+        (lambda folder: (folder / "model.ubj").write_bytes(b"x" * 99), "model.ubj: is damaged"),
+        (lambda folder: (folder / "preprocessor.json").write_text("{}"), "preprocessor.json: contract_sha256"),
+        (lambda folder: (folder / "data_contract.yaml").unlink(), "data_contract.yaml: no such file"),
+    ],
+)
+def test_a_damaged_model_is_not_served(tmp_path: Path, model_dir: Path, damage: object, says: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in model_dir.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    assert callable(damage)
+    damage(folder)
+    output, _ = (process := start(folder, free_port())).communicate(timeout=30)
+    assert process.returncode == 1
+    assert says in output
+    assert "Traceback" not in output
