@@ -4,7 +4,6 @@ It interprets the JSON that the SageMaker SDK compiles and AWS deploys ("SageMak
 2020-12-01), step by step, under the container contract of SageMaker jobs. It knows nothing about the use case.
 """
 
-from usecase.mlops.engine.definition import Definition
 from usecase.mlops.engine.run import Engine, Execution, Failure, StepEvent
 
-__all__ = ["Definition", "Engine", "Execution", "Failure", "StepEvent"]
+__all__ = ["Engine", "Execution", "Failure", "StepEvent"]

@@ -120,13 +120,13 @@ def evaluate(node: Any, scope: Scope) -> Any:
     return {key: evaluate(value, scope) for key, value in node.items()}
 
 
-def test(condition: Mapping[str, Any], scope: Scope) -> bool:
+def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
     """Whether `condition` holds. Raises UserError when its two sides cannot be compared."""
     kind = condition["Type"]
     if kind == "Not":
-        return not test(condition["Condition"], scope)
+        return not holds(condition["Condition"], scope)
     if kind == "Or":
-        return any(test(item, scope) for item in condition["Conditions"])
+        return any(holds(item, scope) for item in condition["Conditions"])
     if kind == "In":
         return evaluate(condition["QueryValue"], scope) in evaluate(condition["Values"], scope)
     left, right = evaluate(condition["LeftValue"], scope), evaluate(condition["RightValue"], scope)

@@ -231,7 +231,9 @@ class Sandbox:
         command = [self._rewrite(word) for word in self._job.command]
         if command[0] in ("python", "python3"):
             command[0] = python
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TRAINING_JOB_NAME": job_name}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        if self._job.artifacts:
+            environment["TRAINING_JOB_NAME"] = job_name
         environment.pop("PYTHONPATH", None)
         environment.update({name: self._rewrite(value) for name, value in self._job.environment.items()})
         if "PYTHONPATH" in environment:
@@ -292,7 +294,9 @@ class Sandbox:
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("error: ")]
         if status < 0:
-            return JobError(f"killed by {signal.Signals(-status).name}", lines[-TAIL_LINES:], self.log)
+            hint = "; most often the machine ran out of memory" if -status == signal.SIGKILL else ""
+            reason = f"killed by signal {-status} ({signal.strsignal(-status)}){hint}"
+            return JobError(reason, lines[-TAIL_LINES:], self.log)
         if errors:
             return JobError(errors[-1].removeprefix("error: "), (), self.log)
         reason = lines.pop() if lines else f"exit status {status} without a word"

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from usecase.mlops.engine.definition import Definition, ParameterValue, Step
-from usecase.mlops.engine.expressions import Scope, evaluate, test
+from usecase.mlops.engine.expressions import Scope, evaluate, holds
 from usecase.mlops.engine.jobs import (
     Job,
     JobError,
@@ -87,16 +87,18 @@ class _Result:
 
 
 class Engine:
-    """Runs one definition in the repository at `root`.
+    """Runs one definition (the content of pipeline.json), keeping all it makes in the folder `root`.
 
     `mounts` maps the URIs given as parameters to the user's own files and folders. `register` is called for each
     RegisterModel step with its evaluated CreateModelPackage arguments and a function from URI to local path; it returns
     the properties of the model package. `on_event` is called in the thread that called `run`.
+
+    Raises UserError for a definition that cannot run here.
     """
 
     def __init__(
         self,
-        definition: Definition,
+        definition: Mapping[str, Any],
         root: Path,
         mounts: Mapping[str, Path],
         register: Register,
@@ -104,31 +106,24 @@ class Engine:
         python: str = sys.executable,
         workers: int | None = None,
     ) -> None:
-        self._definition = definition
-        self._executions = root.absolute() / ".local" / "executions"
-        self._store = Store(root.absolute(), mounts)
-        self._cache = StepCache(root.absolute(), self._store)
-        self._register, self._on_event, self._python = register, on_event, python
-        self._workers = workers or os.cpu_count() or 1
-
-    def resolve(self, uri: str) -> Path:
-        """The local path of `uri`. Raises UserError when nothing lies there."""
-        path = self._store.path(uri)
-        if not path.exists():
-            raise UserError(f"{uri}: no such file or folder ({path})")
-        return path
+        self.definition = Definition.parse(definition)
+        self.root, self.mounts, self.register = root.absolute(), mounts, register
+        self.on_event, self.python, self.workers = on_event, python, workers or os.cpu_count() or 1
 
     def run(self, parameters: Mapping[str, ParameterValue]) -> Execution:
         """Runs all steps; a step that fails or a signal (SIGINT, SIGTERM) stops the others.
 
         Raises UserError, before anything runs, when `parameters` do not fit the definition.
         """
-        values = self._definition.bind(parameters)
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        identifier = f"{started.translate(_COMPACT)}-{os.urandom(3).hex()}"
-        scope = Scope(
-            parameters=values,
-            execution={
+        values = self.definition.bind(parameters)
+        now = time.time_ns()
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
+        # sorts by time, and no two are equal
+        identifier = f"{started.translate(_COMPACT)}{now // 10**6 % 1000:03}-{os.urandom(3).hex()}"
+        return _Run(
+            self,
+            values,
+            {
                 "PipelineName": "local",
                 "PipelineArn": "local",
                 "PipelineExecutionId": identifier,
@@ -136,26 +131,7 @@ class Engine:
                 "StartDateTime": started,
                 "CurrentDateTime": started,
             },
-            resolve=self.resolve,
-        )
-        execution = _Run(self, scope).execute()
-        self._store.save_memo()
-        self._prune()
-        return execution
-
-    def _prune(self) -> None:
-        """Deletes the executions before the last ones, with their outputs unless a cache entry points at them."""
-        folders = sorted(self._executions.iterdir()) if self._executions.is_dir() else []
-        old = folders[:-KEPT_EXECUTIONS]
-        if not old:
-            return
-        kept = self._cache.prune()
-        for folder in old:
-            for record in folder.glob("*/outputs.json"):
-                for uri in read_json(record) or []:
-                    if uri not in kept:
-                        self._store.remove(uri)
-            shutil.rmtree(folder, ignore_errors=True)
+        ).execute()
 
 
 _COMPACT = str.maketrans("", "", "-:Z")
@@ -164,37 +140,54 @@ _COMPACT = str.maketrans("", "", "-:Z")
 class _Run:
     """One execution in progress. The calling thread schedules and reports; workers wait for the jobs."""
 
-    def __init__(self, engine: Engine, scope: Scope) -> None:
-        self._engine, self._scope = engine, scope
-        self._definition, self._store, self._cache = engine._definition, engine._store, engine._cache
+    def __init__(self, engine: Engine, parameters: Mapping[str, ParameterValue], execution: Mapping[str, str]) -> None:
+        self._engine, self._definition = engine, engine.definition
+        self._store = Store(engine.root, engine.mounts)
+        self._cache = StepCache(engine.root, self._store)
+        self._scope = Scope(parameters, execution, self._resolve)
         self._execution = Execution(
-            id=scope.execution["PipelineExecutionId"],
+            id=execution["PipelineExecutionId"],
             status="Succeeded",
-            properties=scope.properties,
-            property_files=scope.property_files,
+            properties=self._scope.properties,
+            property_files=self._scope.property_files,
         )
-        self._folder = engine._executions / self._execution.id
+        self._executions = engine.root / "executions"
         self._graph = self._definition.graph()
         self._processes = Processes()
         self._ended: SimpleQueue[str | None] = SimpleQueue()  # names of ended steps; None wakes the scheduler
         self._running: dict[str, tuple[Future[_Result], float]] = {}
         self._skipped: set[str] = set()
-        self._interrupts = 0
+        self._interrupts = self._interrupts_seen = 0
 
     def execute(self) -> Execution:
         """Runs all steps. Raises nothing that a step is to blame for."""
         self._graph.prepare()
-        ready: list[str] = []
-        with _signals_to(self._interrupt), ThreadPoolExecutor(self._engine._workers) as pool:
-            while self._graph.is_active() and not self._processes.stopping:
-                ready.extend(self._graph.get_ready())
-                while ready and len(self._running) < self._engine._workers:
-                    self._start(pool, self._definition.steps[ready.pop(0)])
-                self._wait(1.0)
-            self._drain()
+        with _signals_to(self._interrupt), ThreadPoolExecutor(self._engine.workers) as pool:
+            try:
+                self._schedule(pool)
+            except BaseException:
+                self._processes.stop()  # else the pool would wait for the jobs
+                raise
         if self._interrupts and self._graph.is_active() and not self._execution.failure:
             self._execution.status = "Stopped"
+        self._store.save_memo()
+        self._prune()
         return self._execution
+
+    def _schedule(self, pool: ThreadPoolExecutor) -> None:
+        ready: list[str] = []
+        while self._graph.is_active() and not self._processes.stopping:
+            ready.extend(self._graph.get_ready())
+            while ready and len(self._running) < self._engine.workers:
+                self._start(pool, self._definition.steps[ready.pop(0)])
+                ready.extend(self._graph.get_ready())
+            self._wait(1.0)
+        # After a failure or a signal, what still runs is asked to end, and killed when it does not.
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self._running:
+            if time.monotonic() > deadline:
+                self._processes.stop(kill=True)
+            self._wait(0.2)
 
     def _start(self, pool: ThreadPoolExecutor, step: Step) -> None:
         if self._is_skipped(step):
@@ -220,7 +213,8 @@ class _Run:
         if self._running:
             with contextlib.suppress(Empty):
                 name = self._ended.get(timeout=timeout)
-        if self._interrupts:
+        if self._interrupts > self._interrupts_seen:
+            self._interrupts_seen = self._interrupts
             self._processes.stop(kill=self._interrupts > 1)
         if name is not None:
             self._finish(name)
@@ -238,22 +232,11 @@ class _Run:
             if not self._execution.failure:
                 self._execution.status, self._execution.failure = "Failed", failure
             self._processes.stop()
-        except BaseException:
-            self._processes.stop()
-            raise
         else:
             self._scope.properties[name] = result.properties
             self._scope.property_files[name] = result.property_files
             self._graph.done(name)
             self._report(StepEvent(name, type_, result.state, seconds, result.message))
-
-    def _drain(self) -> None:
-        """Waits for what still runs after a failure or a signal; what does not end in time is killed."""
-        deadline = time.monotonic() + GRACE_SECONDS
-        while self._running:
-            if time.monotonic() > deadline:
-                self._processes.stop(kill=True)
-            self._wait(0.2)
 
     def _interrupt(self) -> None:
         """Called by a signal handler, between any two instructions of the scheduler: takes no lock."""
@@ -262,21 +245,21 @@ class _Run:
 
     def _report(self, event: StepEvent) -> None:
         self._execution.steps[event.step] = event
-        self._engine._on_event(event)
+        self._engine.on_event(event)
 
     def _run_step(self, step: Step) -> _Result:
         """In a worker. Raises UserError, OSError and StoppedError."""
         if self._processes.stopping:
             raise StoppedError
         if step.type == "Condition":
-            outcome = all(test(condition, self._scope) for condition in step.arguments["Conditions"])
+            outcome = all(holds(condition, self._scope) for condition in step.arguments["Conditions"])
             return _Result("Succeeded", {"Outcome": str(outcome)}, message=str(outcome))
         arguments = evaluate(step.arguments, self._scope)
         match step.type:
             case "Fail":
                 raise UserError(arguments["ErrorMessage"])
             case "RegisterModel":
-                return _Result("Succeeded", self._engine._register(arguments, self._engine.resolve))
+                return _Result("Succeeded", self._engine.register(arguments, self._resolve))
             case "Model":
                 return _Result("Succeeded", {**arguments, "ModelName": self._job_name(step)})
             case _:
@@ -295,9 +278,9 @@ class _Run:
         entry = self._cache.find(key, max_age) if max_age is not None else None
         if entry:
             return _Result("Cached", entry.properties, self._property_files(step, entry.properties))
-        sandbox = Sandbox(self._folder / step.name, job, self._store)
+        sandbox = Sandbox(self._executions / self._execution.id / step.name, job, self._store)
         try:
-            sandbox.run(self._processes, self._engine._python, name)
+            sandbox.run(self._processes, self._engine.python, name)
             outputs = sandbox.publish()
         except StoppedError:
             sandbox.clear()
@@ -311,6 +294,27 @@ class _Run:
                 message = "not cached: an input changed while the step ran"
         sandbox.clear()
         return _Result("Succeeded", properties, property_files, message)
+
+    def _prune(self) -> None:
+        """Deletes the executions before the last ones, with their outputs unless a cache entry points at them."""
+        folders = sorted(self._executions.iterdir()) if self._executions.is_dir() else []
+        old = folders[:-KEPT_EXECUTIONS]
+        if not old:
+            return
+        kept = self._cache.prune()
+        for folder in old:
+            for record in folder.glob("*/outputs.json"):
+                for uri in read_json(record) or []:
+                    if uri not in kept:
+                        self._store.remove(uri)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _resolve(self, uri: str) -> Path:
+        """The local path of `uri`. Raises UserError when nothing lies there."""
+        path = self._store.path(uri)
+        if not path.exists():
+            raise UserError(f"{uri}: no such file or folder ({path})")
+        return path
 
     def _job_name(self, step: Step) -> str:
         return f"pipelines-{self._execution.id}-{step.name}"
@@ -329,7 +333,7 @@ class _Run:
         seen = {
             "version": CACHE_VERSION,
             "step": [step.type, step.name],
-            "interpreter": os.path.realpath(self._engine._python),
+            "interpreter": os.path.realpath(self._engine.python),
             "image": job.image,
             "command": list(job.command),
             "environment": dict(job.environment),

@@ -1,7 +1,7 @@
 """Objects on disk: where a URI lies, what it holds, and the step cache.
 
-Everything lies under `.local/`: objects in s3/<bucket>/<key>, cache entries in cache/<key>.json. An object and an entry
-appear under their name only when they are complete: they are written elsewhere on the same disk and renamed.
+Everything lies under one folder (`.local`): objects in s3/<bucket>/<key>, cache entries in cache/. An object and an
+entry appear under their name only when they are complete: they are written elsewhere on the same disk and renamed.
 """
 
 import hashlib
@@ -70,13 +70,13 @@ class Store:
     """Maps URIs to local paths and hashes what lies there.
 
     `mounts` maps the URIs of what the user owns (data, contract, code) to real files and folders; every other s3:// URI
-    lies in .local/s3.
+    lies in <root>/s3.
     """
 
     def __init__(self, root: Path, mounts: Mapping[str, Path]) -> None:
-        self._objects = root / ".local" / "s3"
+        self._objects = root / "s3"
         self._mounts = {uri.rstrip("/"): path.absolute() for uri, path in mounts.items()}
-        self._memo_file = root / ".local" / "cache" / "digests.json"
+        self._memo_file = root / "cache" / "digests.json"
         self._memo: dict[str, list[Any]] = read_json(self._memo_file) or {}
         self._memo_changed = False
         self._known: dict[Path, str] = {}  # of objects, which never change once they are published
@@ -127,17 +127,15 @@ class Store:
             destination = target / name
             destination.parent.mkdir(parents=True, exist_ok=True)
             if file.stat().st_size <= COPY_LIMIT or not _linked(file, destination):
-                shutil.copyfile(file, destination)
+                shutil.copy(file, destination)
 
     def publish(self, source: Path, uri: str) -> str:
         """Moves the folder `source` to `uri` at once; returns its digest. Raises UserError when it holds no files."""
-        for _, file in files(source):
-            if file.is_symlink():
-                # a link into the job's sandbox or to its input would point nowhere later
-                content = file.with_name(f"{file.name}.content")
-                shutil.copyfile(file, content)
-                content.replace(file)
         digest = self.digest_path(source, uri)
+        if any(path.is_symlink() for path in source.rglob("*")):
+            # a link into the job's sandbox or to its input would point nowhere later
+            resolved = source.with_name(f"{source.name}.resolved")
+            source = shutil.copytree(source, resolved)
         target = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -147,7 +145,7 @@ class Store:
         return digest
 
     def remove(self, uri: str) -> None:
-        """Deletes an object that lies in .local/s3, and the folders that this empties."""
+        """Deletes an object that lies in <root>/s3, and the folders that this empties."""
         path = self.path(uri)
         if not path.is_relative_to(self._objects):
             return
@@ -208,7 +206,7 @@ class StepCache:
     """Results of earlier steps, found by what the step could see."""
 
     def __init__(self, root: Path, store: Store) -> None:
-        self._folder = root / ".local" / "cache"
+        self._folder = root / "cache"
         self._store = store
 
     def find(self, key: str, max_age: float) -> CacheEntry | None:
