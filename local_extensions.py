@@ -25,6 +25,7 @@ PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
 JINJA_MARK = re.compile(r"\{[{%#]")
 
 
+@cache
 def questions() -> dict[str, dict[str, Any]]:
     """Return the questions of copier.yml by name."""
     spec = yaml.safe_load((TEMPLATE / "copier.yml").read_text(encoding="utf-8"))
