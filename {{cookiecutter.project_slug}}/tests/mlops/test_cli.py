@@ -147,6 +147,7 @@ def test_the_error_of_a_job_is_the_last_line(repository: Path) -> None:
         (["run", "--params", "MaxDepth"], "params: 'MaxDepth' is no Name=value"),
         (["contract", "--data", "missing.csv", "--target", "x"], "missing.csv: no such file"),
         (["contract", "--data", "my data.csv", "--target", "x"], "no column 'x'"),
+        (["contract"], "contract needs a file and the column to predict: data=FILE target=COLUMN"),
         (["approve", "--version", "1"], "no version is registered"),
         (["predict", "--port", "1"], "no service answers at http://127.0.0.1:1"),
     ],

@@ -27,7 +27,7 @@ Data = Annotated[Path | None, typer.Option(help="CSV or Parquet file, or a folde
 Port = Annotated[
     int | None, typer.Option(help="Port on this machine. Default: serving.port of the settings.", min=1, max=65535)
 ]
-Version = Annotated[str, typer.Option(help="Number of the version, or latest.")]
+Version = Annotated[str, typer.Option(help="Number of the version, or latest. Needed.")]
 
 
 def main() -> None:
@@ -66,8 +66,8 @@ def doctor(port: Port = None) -> None:
 
 @app.command()
 def contract(
-    data: Annotated[Path, typer.Option(help="CSV or Parquet file with a header.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")],
+    data: Annotated[Path | None, typer.Option(help="CSV or Parquet file with a header. Needed.")] = None,
+    target: Annotated[str, typer.Option(help="The column to predict. Needed.")] = "",
     task: Annotated[
         Literal["classification", "regression"] | None, typer.Option(help="Default: inferred from the target.")
     ] = None,
@@ -78,6 +78,8 @@ def contract(
     """Infer data_contract.yaml from a file and say what a person should check. Replaces the contract that is there."""
     from usecase.mlops.infer import infer
 
+    if data is None or not target:
+        raise UserError("contract needs a file and the column to predict: data=FILE target=COLUMN")
     draft = infer(data, target, task, id_column, root=Path())
     CONTRACT_FILE.write_text(draft.text, encoding="utf-8")
     columns = draft.contract.columns.values()
@@ -124,7 +126,7 @@ def registry() -> None:
 
 
 @app.command()
-def approve(version: Version) -> None:
+def approve(version: Version = "") -> None:
     """Approve a pending version, so that it may be served."""
     package = _registry().approve(version)
     typer.echo(f"version {package.version} is {package.status}\nNext: make serve")
@@ -132,7 +134,8 @@ def approve(version: Version) -> None:
 
 @app.command()
 def reject(
-    version: Version, reason: Annotated[str, typer.Option(help="Why, for the people who read the registry.")]
+    version: Version = "",
+    reason: Annotated[str, typer.Option(help="Why, for the people who read the registry. Needed.")] = "",
 ) -> None:
     """Reject a pending version, or revoke an approved one."""
     package = _registry().reject(version, reason)

@@ -406,7 +406,5 @@ def _recorded_path(path: Path, root: Path | None, checks: list[str]) -> str:
     absolute = path.resolve()
     if root is not None and absolute.is_relative_to(root.resolve()):
         return absolute.relative_to(root.resolve()).as_posix()
-    checks.append(
-        f"path: {absolute} lies outside of the repository: others will not have it; copy it to data/ to share it"
-    )
+    checks.append(f"path: {absolute} lies outside of the repository: others must pass data=FILE")
     return absolute.as_posix()

@@ -90,6 +90,8 @@ class LocalRegistry:
             raise UserError(f"no version is registered in {self.folder}: run `make run` first")
         if version == LATEST:
             return packages[-1]
+        if not version:
+            raise UserError(f"which version? version=N or version={LATEST}; `make registry` lists them")
         for package in packages:
             if str(package.version) == version:
                 return package
