@@ -59,7 +59,9 @@ class Repo:
             inputs, out = (pathlib.Path(os.environ["OPT"]) / name for name in ("input", "output"))
             def write(): (out / "result/x.txt").write_text(" ".join(sys.argv[1:]))
         """
-        (self.source / f"{name}.py").write_text(textwrap.dedent(head) + textwrap.dedent(text))
+        path, content = self.source / f"{name}.py", textwrap.dedent(head) + textwrap.dedent(text)
+        if not path.exists() or path.read_text() != content:
+            path.write_text(content)
 
     def processing(
         self,
