@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import baking
 import pytest
+
+import baking
 
 GIT_CONFIG = """
 [user]

@@ -11,9 +11,9 @@ from typing import Any
 import click
 import pytest
 import yaml
+
 from baking import PROJECT_FOLDER, ROOT, TOOLS, bake, copy_of_working_tree, files, run_script, run_tool
 from cases import ACCEPTED, REFUSED
-
 from local_extensions import complaint
 
 COOKIECUTTER: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))

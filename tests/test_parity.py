@@ -8,9 +8,10 @@ import tomllib
 from itertools import product
 from pathlib import Path, PureWindowsPath
 
-import baking
 import pytest
 import yaml
+
+import baking
 from baking import PROJECT_FOLDER, STAGES, TOOLS, bake, commit, files, git
 from cases import ACCEPTED
 
