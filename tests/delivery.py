@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import baking
 import pytest
+
+import baking
 
 ANSWERS = {
     "project_name": "Customer Churn",

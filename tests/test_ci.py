@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import yaml
+
 import baking
 import delivery
 import gitlab_ci
-import pytest
-import yaml
 from delivery import replace, run, tool
 from gitlab_ci import Config, event
 

@@ -7,8 +7,9 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
-import delivery
 import pytest
+
+import delivery
 from delivery import replace, run, tool
 
 MADE_BY_SETUP = {"uv.lock"}

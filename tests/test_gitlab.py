@@ -9,12 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import baking
-import delivery
-import gitlab_fake
 import pytest
 import trustme
 import yaml
+
+import baking
+import delivery
+import gitlab_fake
 from delivery import replace, run
 from gitlab_fake import TOKEN, FakeGitLab
 

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import delivery
 import pytest
+
+import delivery
 from delivery import replace, run, tool
 
 ACCOUNTS = {"aws_account_dev": "012345678901", "aws_account_qa": "222222222222", "aws_account_prod": ""}
