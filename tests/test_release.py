@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from baking import ROOT, commit, copy_of_working_tree, git
 
 TEXT = (

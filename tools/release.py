@@ -17,54 +17,58 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """One line: why there is no release, and how to mend it."""
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Return what git prints. Raises Refused with git's own words when it fails."""
+    """Return what git prints. Raises RefusedError with git's own words when it fails."""
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise Refused(f"git {arguments[0]} failed: {reason[-1]}")
+        raise RefusedError(f"git {arguments[0]} failed: {reason[-1]}")
     return done.stdout.strip()
 
 
 def parsed(version: str) -> Version:
-    """Return the version. Raises Refused when it is not written as PEP 440 has it, or not meant for the public."""
+    """Return the version. Raises RefusedError when it is not written as PEP 440 has it, or not meant for the public."""
     try:
         result = Version(version)
     except InvalidVersion:
-        raise Refused(f"{version!r} is not a version (PEP 440): give one such as 1.4.0") from None
+        raise RefusedError(f"{version!r} is not a version (PEP 440): give one such as 1.4.0") from None
     if str(result) != version or result.local or result.dev is not None or result.epoch:
-        raise Refused(f"{version!r} is not the plain form of a release: give one such as 1.4.0 or 1.4.0rc1")
+        raise RefusedError(f"{version!r} is not the plain form of a release: give one such as 1.4.0 or 1.4.0rc1")
     return result
 
 
 def check(root: Path, version: str) -> str:
-    """Return the heading of the version in CHANGELOG.md. Raises Refused when the repository is not ready."""
+    """Return the heading of the version in CHANGELOG.md. Raises RefusedError when the repository is not ready."""
     wanted = parsed(version)
     present = json.loads((root / "cookiecutter.json").read_text(encoding="utf-8"))["_template_version"]
     tags = git(root, "tag", "--list", "v*").split()
     if tags:
         newest = max(tags, key=lambda tag: Version(tag))
         if newest != f"v{present}":
-            raise Refused(f"cookiecutter.json says {present} but the newest tag is {newest}: make them agree first")
+            raise RefusedError(
+                f"cookiecutter.json says {present} but the newest tag is {newest}: make them agree first"
+            )
     if f"v{version}" in tags:
-        raise Refused(f"the tag v{version} exists: a released version never changes, give the next one")
+        raise RefusedError(f"the tag v{version} exists: a released version never changes, give the next one")
     if wanted <= Version(present):
-        raise Refused(f"{version} is not newer than the present version {present}")
+        raise RefusedError(f"{version} is not newer than the present version {present}")
     if git(root, "status", "--porcelain"):
-        raise Refused("the working tree has changes that are not committed: commit or drop them")
+        raise RefusedError("the working tree has changes that are not committed: commit or drop them")
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     section = re.search(rf"^(## {re.escape(version)} \(unreleased\))\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
     if section is None or not section[2].strip():
-        raise Refused(f"CHANGELOG.md has no section '## {version} (unreleased)' with text: say what changes for users")
+        raise RefusedError(
+            f"CHANGELOG.md has no section '## {version} (unreleased)' with text: say what changes for users"
+        )
     return section[1]
 
 
 def release(root: Path, version: str, today: datetime.date) -> None:
-    """Write the version and the date, commit and tag. Raises Refused when the repository is not ready."""
+    """Write the version and the date, commit and tag. Raises RefusedError when the repository is not ready."""
     heading = check(root, version)
     for name, pattern, text in (
         ("cookiecutter.json", r'"_template_version": "[^"]*"', f'"_template_version": "{version}"'),
@@ -76,7 +80,7 @@ def release(root: Path, version: str, today: datetime.date) -> None:
         )
     try:
         git(root, "commit", "--quiet", "--message", f"Release {version}", "--", "cookiecutter.json", "CHANGELOG.md")
-    except Refused:
+    except RefusedError:
         git(root, "checkout", "--quiet", "HEAD", "--", "cookiecutter.json", "CHANGELOG.md")
         raise
     git(root, "tag", "--annotate", "--message", f"Release {version}", f"v{version}")
@@ -95,7 +99,7 @@ def main() -> int:
             print(f"{given.version} can be released; nothing was changed")
             return 0
         release(root, given.version, datetime.datetime.now(datetime.UTC).date())
-    except Refused as refusal:
+    except RefusedError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 1
     print(f"Released {given.version} here. Publish it: git push origin HEAD v{given.version}")

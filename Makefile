@@ -1,0 +1,67 @@
+# Works on a machine with git, make and Python 3.11 or newer; everything else comes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo bake test test-slow test-all lint format bench release clean
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+PYTEST := $(BIN)/pytest --numprocesses auto
+
+# uv does not read pip's settings; both shall use the same index and certificates, also in the projects that tests bake.
+ifdef PIP_INDEX_URL
+  export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+  export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+ifdef PIP_CERT
+  export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+help: ## these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $$($(PYTHON) --version 2>&1) is too old: make PYTHON=python3.12 (3.11 or newer)" >&2; exit 1; }
+	@echo "preparing .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
+	@touch $@
+
+demo: .venv/ready ## bake a use case, train it, serve it, ask it for a prediction; leaves nothing behind
+	@$(BIN)/python tools/demo.py
+
+bake: .venv/ready ## a repository to keep: make bake [into=FOLDER] [answers="mlops_stage=full ..."]
+	@$(BIN)/cookiecutter --output-dir "$(or $(into),..)" $(if $(answers),--no-input) . $(answers)
+
+test: .venv/ready ## the fast tests
+	@$(PYTEST) -m "not slow"
+
+test-slow: .venv/ready ## the tests that take long: everything applied and executed
+	@$(PYTEST) -m slow
+
+test-all: lint test test-slow bench ## everything, as before a release
+
+lint: .venv/ready ## style and types here, and style of the generated project by its own rules
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary local_extensions.py hooks tools tests benchmarks
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	  $(BIN)/cookiecutter --no-input --output-dir "$$folder" . mlops_stage=full >"$$folder/log" 2>&1 || \
+	    { cat "$$folder/log" >&2; exit 1; }; \
+	  cd "$$folder"/*/ && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+
+format: .venv/ready ## format what lint checks here
+	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
+
+bench: .venv/ready ## the measurements
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+release: .venv/ready ## commit and tag a version: make release version=X.Y.Z [dry_run=yes]
+	@$(BIN)/python tools/release.py "$(version)" $(if $(dry_run),--dry-run)
+
+clean: ## remove .venv and caches
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
