@@ -58,7 +58,7 @@ format: .venv/ready ## format what lint checks here
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
 
 bench: .venv/ready ## the measurements
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 release: .venv/ready ## commit and tag a version: make release version=X.Y.Z [dry_run=yes]
 	@$(BIN)/python tools/release.py "$(version)" $(if $(dry_run),--dry-run)
