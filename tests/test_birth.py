@@ -1,0 +1,170 @@
+"""What the Cookiecutter hook does after the files: the template's address, and the GitLab project when it is wanted."""
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import baking
+import birth
+from baking import git
+
+LATER = "Later: uv run --script tools/gitlab_setup.py apply"
+
+
+@pytest.mark.parametrize(
+    ("given", "public"),
+    [
+        ("https://github.com/company/template", "https://github.com/company/template"),
+        ("https://gitlab.com/company/template.git", "https://gitlab.com/company/template.git"),
+        ("https://git.example.com/company/template", "git+https://git.example.com/company/template"),
+        ("https://oauth2:secret@git.example.com/t.git", "https://git.example.com/t.git"),
+        ("https://secret@git.example.com:8443/t.git", "https://git.example.com:8443/t.git"),
+        ("https://git.example.com/t.git?private_token=secret", "https://git.example.com/t.git"),
+        ("git@git.example.com:company/template.git", "git@git.example.com:company/template.git"),
+        ("deploy@git.example.com:template", "git+deploy@git.example.com:template"),
+        ("ssh://git:secret@git.example.com:22/template", "git+ssh://git@git.example.com:22/template"),
+        ("file:///srv/template", "git+file:///srv/template"),
+    ],
+)
+def test_an_address_is_public_and_known_to_copier(given: str, public: str) -> None:
+    assert birth.public_url(given) == public
+    assert "secret" not in public
+
+
+@pytest.mark.parametrize("tool", baking.TOOLS)
+def test_no_token_gets_into_the_answers_file(tool: str, template: Path, tmp_path: Path) -> None:
+    """git reads the template from a folder instead, by a rule in its own settings, as a proxy would."""
+    address = "https://oauth2:secret@git.example.com/template.git"
+    rule = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{template}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in rule.items():
+            patch.setenv(name, value)
+        done = baking.run_tool(tool, address, tmp_path, {})
+    assert done.returncode == 0, done.stderr
+    project = next(tmp_path.iterdir())
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert answers["_src_path"] == "https://git.example.com/template.git"
+    assert "secret" not in (project / ".copier-answers.yml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a uv in place that notes how it was called, and ends as `status` beside it says."""
+    program = tmp_path / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$PWD: $*" >> "$0.calls"\nexit "$(cat "$0.status")"\n')
+    program.chmod(0o755)
+    program.with_name("uv.status").write_text("0")
+    monkeypatch.setenv("UV", str(program))
+    monkeypatch.setenv("GITLAB_TOKEN", "secret")
+    return program
+
+
+def bake(template: Path, into: Path, answer: str = "yes") -> subprocess.CompletedProcess[str]:
+    """Bake by the command, and check that the project stands whatever GitLab did."""
+    into.mkdir(exist_ok=True)
+    done = baking.run_tool("cookiecutter", template, into, {"create_gitlab_project": answer})
+    assert done.returncode == 0, done.stderr
+    assert (into / "tumour-diagnosis" / "Makefile").is_file()
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_yes_sets_the_gitlab_project_up(template: Path, tmp_path: Path, uv: Path) -> None:
+    done = bake(template, tmp_path / "out")
+    project = tmp_path / "out" / "tumour-diagnosis"
+    assert uv.with_name("uv.calls").read_text() == f"{project}: run --script tools/gitlab_setup.py apply\n"
+    assert "gitlab_setup" not in done.stdout + done.stderr
+
+
+def test_no_does_not(template: Path, tmp_path: Path, uv: Path) -> None:
+    done = bake(template, tmp_path / "out", "no")
+    assert not uv.with_name("uv.calls").exists()
+    assert "gitlab_setup" not in done.stdout + done.stderr
+
+
+def test_a_failing_setup_leaves_the_project_and_says_what_to_run(template: Path, tmp_path: Path, uv: Path) -> None:
+    uv.with_name("uv.status").write_text("1")
+    done = bake(template, tmp_path / "out")
+    assert f"GitLab: the project is not set up (the set-up ended with exit code 1). {LATER}\n" in done.stderr
+    assert "uv run --script tools/gitlab_setup.py apply" in done.stdout
+
+
+def test_without_a_token_nothing_is_called(
+    template: Path, tmp_path: Path, uv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITLAB_TOKEN")
+    assert f"(GITLAB_TOKEN is not set). {LATER}\n" in bake(template, tmp_path / "out").stderr
+    assert not uv.with_name("uv.calls").exists()
+
+
+@pytest.mark.usefixtures("uv")
+def test_without_uv_it_says_so(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV")
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "git").symlink_to(shutil.which("git") or "")
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert f"(uv is not installed). {LATER}\n" in bake(template, tmp_path / "out").stderr
+
+
+def test_a_uv_that_cannot_start_is_no_reason_to_lose_the_project(template: Path, tmp_path: Path, uv: Path) -> None:
+    uv.chmod(0o644)
+    assert "GitLab: the project is not set up ([Errno 13]" in bake(template, tmp_path / "out").stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
+)
+def test_a_person_is_asked_once_more(typed: str, called: bool, template: Path, tmp_path: Path, uv: Path) -> None:
+    """At a terminal the answer may be an old default, so the hook asks before it writes anything elsewhere."""
+    person, terminal = pty.openpty()
+    program = Path(sys.executable).with_name("cookiecutter")
+    command = [str(program), "--no-input", "-o", str(tmp_path), str(template), "create_gitlab_project=yes"]
+    process = subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    os.write(person, typed.encode())
+    printed, _ = process.communicate(timeout=60)
+    os.close(terminal)
+    os.close(person)
+    assert process.returncode == 0, printed
+    assert "Create the project on GitLab now? [y/N]" in printed
+    assert uv.with_name("uv.calls").exists() == called
+    assert (tmp_path / "tumour-diagnosis" / "Makefile").is_file()
+
+
+def test_an_error_before_that_leaves_nothing(template: Path, tmp_path: Path) -> None:
+    """A list that cannot be read would make another project than Copier's."""
+    broken = tmp_path / "broken"
+    git(template, "clone", "--quiet", str(template), str(broken))
+    spec = broken / "copier.yml"
+    spec.write_text(spec.read_text(encoding="utf-8").replace("{% if mlops_stage == 'basic' %}", "{% if %}"))
+    out = tmp_path / "out"
+    out.mkdir()
+    assert baking.run_tool("cookiecutter", broken, out, {}).returncode == 1
+    assert list(out.iterdir()) == []
+
+
+def test_a_terminal_that_cannot_show_a_name_is_no_reason_to_lose_the_project(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = baking.run_tool("cookiecutter", template, tmp_path, {"project_name": "予測", "project_slug": "yosoku"})
+    assert done.returncode == 0, done.stderr
+    assert "is ready" in done.stdout
+
+
+def test_a_template_without_git_has_its_written_version(tmp_path: Path) -> None:
+    """As from a zip file, also one that was unpacked inside another repository."""
+    plain = baking.copy_of_working_tree(tmp_path / "outer" / "template")
+    git(tmp_path / "outer", "init", "--quiet")
+    baking.commit(tmp_path / "outer", "Another project")
+    project = baking.bake("cookiecutter", plain, tmp_path / "out")
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    version = json.loads((plain / "cookiecutter.json").read_text(encoding="utf-8"))["_template_version"]
+    assert answers["_commit"] == f"v{version}"
