@@ -21,7 +21,7 @@ def input_fn(body: bytes, content_type: str) -> pl.DataFrame:
 
 def predict_fn(rows: pl.DataFrame, model: Model) -> Predictions:
     """Predictions for rows checked against the contract. Raises payload.RequestError naming row and column."""
-    return model.predict(add_features(payload.check_rows(rows, model.contract)))
+    return model.predict(add_features(payload.typed_features(rows, model.contract)))
 
 
 def output_fn(predictions: Predictions, accept: str) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.data_report import check_training_data
 from usecase.mlops.errors import UserError
@@ -53,7 +54,7 @@ def rows(**changed: list[str | None]) -> pl.DataFrame:
 
 
 def test_text_gets_the_types_of_the_contract(contract: Contract) -> None:
-    checked = contract.check(rows())
+    checked = check_rows(rows(), contract)
     assert checked.problems == checked.warnings == []
     assert checked.frame.columns == ["id", "age", "income", "plan", "active", "joined", "churned"]
     assert checked.frame.row(0) == ("1", 30, 1.5, "basic", True, date(2024, 2, 1), "no")
@@ -61,13 +62,13 @@ def test_text_gets_the_types_of_the_contract(contract: Contract) -> None:
 
 
 def test_typed_rows_are_read_like_text(contract: Contract) -> None:
-    typed = contract.check(rows()).frame
-    assert contract.check(typed).frame.equals(typed)
+    typed = check_rows(rows(), contract).frame
+    assert check_rows(typed, contract).frame.equals(typed)
 
 
 def test_order_of_columns_does_not_matter(contract: Contract) -> None:
     given = rows()
-    assert contract.check(given.select(reversed(given.columns))).frame.equals(contract.check(given).frame)
+    assert check_rows(given.select(reversed(given.columns)), contract).frame.equals(check_rows(given, contract).frame)
 
 
 @pytest.mark.parametrize(
@@ -85,23 +86,23 @@ def test_order_of_columns_does_not_matter(contract: Contract) -> None:
     ],
 )
 def test_broken_values_name_column_and_row(contract: Contract, changed: dict[str, list[str | None]], says: str) -> None:
-    problems = [str(problem) for problem in contract.check(rows(**changed)).problems]
+    problems = [str(problem) for problem in check_rows(rows(**changed), contract).problems]
     assert len(problems) == 1
     assert problems[0].startswith(says)
 
 
 def test_missing_and_extra_columns(contract: Contract) -> None:
     given = rows().rename({"age": "Age"})
-    assert [str(problem) for problem in contract.check(given).problems] == [
+    assert [str(problem) for problem in check_rows(given, contract).problems] == [
         "column 'age': is missing (found 'Age')",
         "column 'Age': is not in the contract: drop it, or add it with `role: ignored`",
     ]
-    assert contract.check(rows().drop("comment")).problems == []  # nobody needs an ignored column
+    assert check_rows(rows().drop("comment"), contract).problems == []  # nobody needs an ignored column
 
 
 @pytest.mark.parametrize("policy", ["missing", "reject"])
 def test_unseen_category_as_the_policy_says(tmp_path: Path, policy: str) -> None:
-    checked = load(tmp_path, f"unseen_category: {policy}").check(rows(plan=["basic", "gold", "pro", "pro"]))
+    checked = check_rows(rows(plan=["basic", "gold", "pro", "pro"]), load(tmp_path, f"unseen_category: {policy}"))
     message = "column 'plan', row 2: 'gold' is none of the values in the contract"
     assert [str(p) for p in (checked.problems if policy == "reject" else checked.warnings)] == [message]
     assert checked.frame["plan"].to_list() == ["basic", None, "pro", "pro"]
@@ -109,7 +110,7 @@ def test_unseen_category_as_the_policy_says(tmp_path: Path, policy: str) -> None
 
 @pytest.mark.parametrize("policy", ["flag", "reject"])
 def test_out_of_range_as_the_policy_says(tmp_path: Path, policy: str) -> None:
-    checked = load(tmp_path, f"out_of_range: {policy}").check(rows(age=["-1", "40", "121", "60"]))
+    checked = check_rows(rows(age=["-1", "40", "121", "60"]), load(tmp_path, f"out_of_range: {policy}"))
     messages = ["column 'age', row 1: '-1' is below 0", "column 'age', row 3: '121' is above 120"]
     assert [str(p) for p in (checked.problems if policy == "reject" else checked.warnings)] == messages
     assert checked.frame["age"].to_list() == [-1, 40, 121, 60]

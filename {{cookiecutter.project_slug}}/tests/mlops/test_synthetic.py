@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.synthetic import synthetic_rows
 
@@ -33,7 +34,7 @@ def test_rows_keep_the_contract(target: str) -> None:
     fields = [*FEATURES, {"name": "goal", "role": "target", **TARGETS[target]}]
     contract = Contract.model_validate({"name": "things", "schema": {"fields": fields}})
     rows = synthetic_rows(contract, 200)
-    checked = contract.check(rows)
+    checked = check_rows(rows, contract)
     assert checked.problems == checked.warnings == []
     assert checked.frame.equals(rows)
     assert set(contract.classes) <= set(rows["goal"].to_list())
@@ -45,4 +46,4 @@ def test_rows_keep_the_contract(target: str) -> None:
 
 def test_rows_keep_the_contract_of_this_repository() -> None:
     contract = Contract.load(ROOT)
-    assert contract.check(synthetic_rows(contract)).problems == []
+    assert check_rows(synthetic_rows(contract), contract).problems == []

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from usecase.mlops.checksum import file_sha256
 from usecase.mlops.errors import UserError
-from usecase.mlops.tables import file_sha256, read_table
+from usecase.mlops.tables import read_table
 
 ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
 

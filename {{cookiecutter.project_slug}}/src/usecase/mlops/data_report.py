@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 
@@ -13,7 +14,7 @@ MAX_LISTED = 5
 
 def check_training_data(rows: pl.DataFrame, contract: Contract) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Typed rows (n) and data_report.json as a mapping. Raises UserError with the first problems in one line."""
-    checked = contract.check(rows)
+    checked = check_rows(rows, contract)
     _refuse([str(problem) for problem in checked.problems])
     frame = checked.frame
     _refuse(_unusable_columns(frame, contract))

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import polars as pl
 import yaml
 
-from usecase.mlops.contract import PROFILE, Column, Contract, as_type
+from usecase.mlops.check import as_type, blank_to_null
+from usecase.mlops.contract import PROFILE, Column, Contract
 from usecase.mlops.data_report import mirrors
 from usecase.mlops.errors import UserError
 from usecase.mlops.tables import read_table
@@ -116,7 +117,7 @@ def infer(
         )
 
     missing_values = ["", *_missing_words(rows)]
-    columns = [_Column(name, _to_null(rows[name], missing_values)) for name in rows.columns]
+    columns = [_Column(name, blank_to_null(rows[name], missing_values)) for name in rows.columns]
     checks: list[str] = []
     for column in columns:
         _infer_type(column, checks)
@@ -193,15 +194,6 @@ def _missing_words(rows: pl.DataFrame) -> list[str]:
             if certain and word not in found:
                 found.append(word)
     return found
-
-
-def _to_null(raw: pl.Series, missing_values: list[str]) -> pl.Series:
-    if raw.dtype == pl.String:
-        text = raw.str.strip_chars()
-        return (
-            pl.select(pl.when(~text.is_in(pl.Series(missing_values).implode())).then(text)).to_series().alias(raw.name)
-        )
-    return raw.fill_nan(None) if raw.dtype.is_float() else raw
 
 
 def _infer_type(column: _Column, checks: list[str]) -> None:

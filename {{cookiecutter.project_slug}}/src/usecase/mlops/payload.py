@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.model import Predictions
@@ -39,7 +40,7 @@ def read_rows(body: bytes, content_type: str) -> pl.DataFrame:
     return _read_csv(body) if media_type == CSV else _read_json(body)
 
 
-def check_rows(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+def typed_features(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """The features of `rows` in the contract's types and order. Raises RequestError naming row and column.
 
     Without column names the cells are taken in contract order. Known columns that are no features are dropped.
@@ -60,7 +61,7 @@ def check_rows(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
             )
         if rows.height == 0:
             raise RequestError("the body has a header but no rows")
-    checked = contract.check(rows, roles=("feature",))
+    checked = check_rows(rows, contract, roles=("feature",))
     if checked.problems:
         problem = checked.problems[0]
         raise RequestError(str(problem), row=problem.row, column=problem.column)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from usecase.mlops.checksum import file_sha256
 from usecase.mlops.errors import UserError
-from usecase.mlops.tables import file_sha256
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
 REGISTRY = Path(".local/registry")

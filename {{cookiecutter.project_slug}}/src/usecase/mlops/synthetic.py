@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from usecase.mlops.contract import DTYPES, Column, Contract
+from usecase.mlops.check import DTYPES
+from usecase.mlops.contract import Column, Contract
 
 MISSING_SHARE = 0.05
 FIRST_DAY = date(2020, 1, 1)

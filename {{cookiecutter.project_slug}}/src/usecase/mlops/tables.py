@@ -5,7 +5,6 @@ CSV cells are read as text; the data contract gives them their types (`usecase.m
 
 import csv
 import gzip
-import hashlib
 import zlib
 from pathlib import Path
 
@@ -69,19 +68,6 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
     return frame if header else frame.rename(lambda name: f"column_{frame.get_column_index(name) + 1}")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder with their names, as 64 hex digits."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        if file != path:
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _read_bytes(path: Path) -> bytes:
