@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import baking
-from timing import measure, report
+from timing import measure, quiet, report
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
             for stage in ("basic", "full"):
 
                 def bake(tool: str = tool, stage: str = stage) -> None:
-                    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory(dir=folder) as into:
+                    with quiet(), tempfile.TemporaryDirectory(dir=folder) as into:
                         baking.bake(tool, template, Path(into), {"mlops_stage": stage})
 
                 bake()  # imports and caches

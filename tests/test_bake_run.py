@@ -1,0 +1,198 @@
+"""What a data scientist does with a fresh project, on a machine that has git, make and Python but no uv."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import baking
+import frictionless
+import pytest
+import yaml
+
+DATA_SETS = {
+    "binary": ("load_breast_cancer", "diagnosis", "binary classification", "auc"),
+    "multiclass": ("load_wine", "cultivar", "multiclass classification", "accuracy"),
+    "regression": ("load_diabetes", "progression", "regression", "r2"),
+}
+WRITE_CSV = """
+import sys, numpy, polars
+from sklearn import datasets
+loader, target, path = sys.argv[1:]
+data = getattr(datasets, loader)()
+names = getattr(data, "target_names", None)
+labels = data.target if names is None else [str(names[i]) for i in data.target]
+columns = dict(zip(data.feature_names, data.data.T, strict=True))
+polars.DataFrame({**columns, target: labels}).write_csv(path)
+"""
+
+
+def make(project: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run make in the project as on a machine that has no uv, and check how it ends."""
+    own = {str(Path(sys.executable).parent), str(Path(shutil.which("uv") or "/").parent)}
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder not in own)
+    python = f"{sys._base_executable}"  # type: ignore[attr-defined]
+    environment = {name: value for name, value in os.environ.items() if name not in ("UV", "VIRTUAL_ENV")}
+    finished = subprocess.run(
+        ["make", f"PYTHON={python}", *words],
+        cwd=project,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == code, finished.stdout + finished.stderr
+    return finished
+
+
+@pytest.fixture(scope="session")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after `make setup`, in a folder with a blank and letters beyond ASCII."""
+    project = baking.bake("cookiecutter", template, tmp_path_factory.mktemp("Übung eins"))
+    make(project, "setup")
+    return project
+
+
+@pytest.fixture
+def fresh(project: Path) -> Path:
+    """The same project, its data contract as it was born and no runs."""
+    shutil.rmtree(project / ".local", ignore_errors=True)
+    baking.git(project, "checkout", "--quiet", ".")
+    return project
+
+
+def write_data(project: Path, kind: str) -> Path:
+    loader, target, _, _ = DATA_SETS[kind]
+    file = project.parent / f"{kind} data.csv"
+    subprocess.run([project / ".venv/bin/python", "-c", WRITE_CSV, loader, target, file], check=True)
+    return file
+
+
+def test_setup_leaves_a_clean_repository_with_a_lock(project: Path) -> None:
+    assert "uv.lock" in baking.git(project, "ls-files")
+    assert baking.git(project, "log", "--format=%s") == "Start from the template"
+    assert baking.git(project, "status", "--porcelain") == ""
+    assert (project / ".git/hooks/pre-commit").exists()
+
+
+def test_setup_twice_changes_nothing(project: Path) -> None:
+    make(project, "setup")
+    assert baking.git(project, "log", "--format=%s") == "Start from the template"
+    assert baking.git(project, "status", "--porcelain") == ""
+
+
+def test_make_alone_prints_every_verb(project: Path) -> None:
+    printed = make(project).stdout
+    verbs = re.search(r"^\.PHONY: (.*)$", (project / "Makefile").read_text(), re.MULTILINE)
+    assert verbs
+    for verb in verbs[1].split():
+        assert re.search(rf"^  {verb} +\S", printed, re.MULTILINE), verb
+
+
+def test_doctor_finds_nothing_wrong(fresh: Path) -> None:
+    assert "fail" not in make(fresh, "doctor").stdout
+
+
+@pytest.mark.parametrize("kind", DATA_SETS)
+def test_from_a_csv_that_nobody_prepared_to_predictions(fresh: Path, kind: str) -> None:
+    _, target, task, metric = DATA_SETS[kind]
+    file = write_data(fresh, kind)
+    assert f"{task} of {target!r}" in make(fresh, "contract", f"data={file}", f"target={target}").stdout
+    ran = make(fresh, "run").stdout
+    assert f"{metric} " in ran
+    assert "Registered version 1, PendingManualApproval" in ran
+    assert make(fresh, "run").stdout.count("Cached") == 3
+    make(fresh, "approve", "version=latest")
+    assert make(fresh, "registry").stdout.split()[:3] == ["1", "Approved", metric]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = subprocess.Popen(
+        [fresh / ".venv/bin/usecase", "serve", "--port", str(port)], cwd=fresh, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        table = make(fresh, "predict", f"port={port}", f"data={file}").stdout
+    finally:
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(30) == 0
+    assert f"actual {target}" in table
+    assert "prediction" in table
+
+
+def test_two_runs_from_nothing_give_the_same_model(fresh: Path) -> None:
+    checksums = []
+    for _ in range(2):
+        shutil.rmtree(fresh / ".local", ignore_errors=True)
+        make(fresh, "run")
+        (package,) = (fresh / ".local/registry").glob("*/1/package.json")
+        checksums.append(json.loads(package.read_text())["CustomerMetadataProperties"]["ModelDataSha256"])
+    assert checksums[0] == checksums[1]
+
+
+def test_the_contract_is_read_by_other_tools(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data Package standard: the frictionless framework finds the sample data valid, and a broken row invalid."""
+    monkeypatch.chdir(fresh)
+    descriptor = yaml.safe_load((fresh / "data_contract.yaml").read_text())
+    assert frictionless.Resource.from_descriptor(descriptor).validate().valid
+    lines = (fresh / "data/sample.csv").read_text().splitlines()
+    (fresh / "broken.csv").write_text("\n".join([lines[0], lines[1].replace("malignant", "perhaps")]))
+    report = frictionless.Resource.from_descriptor(descriptor | {"path": "broken.csv"}).validate()
+    (fresh / "broken.csv").unlink()
+    assert [error.type for error in report.tasks[0].errors] == ["constraint-error"]
+
+
+def test_lint_and_tests_are_green(fresh: Path) -> None:
+    make(fresh, "lint")
+    assert " passed" in make(fresh, "test").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({"mlops_stage": "automated", "container": "managed"}, id="automated-managed"),
+        pytest.param(
+            {"mlops_stage": "full", "container": "own", "project_name": 'Åse\'s "Bikes"'}, id="full-own-quoted"
+        ),
+    ],
+)
+def test_lint_and_tests_are_green_at_every_stage(template: Path, tmp_path: Path, answers: dict[str, str]) -> None:
+    project = baking.bake("copier", template, tmp_path, answers)
+    make(project, "setup")
+    make(project, "lint")
+    make(project, "test")
+
+
+@pytest.mark.slow
+def test_the_sdk_compiles_the_committed_pipeline(fresh: Path) -> None:
+    """`make pipeline` gives the same bytes, also after job code changed; another step in pipeline.py is noticed."""
+    committed = (fresh / "pipeline.json").read_bytes()
+    train = fresh / "src/usecase/train.py"
+    train.write_text(train.read_text() + "\n# an edit of job code\n")
+    make(fresh, "pipeline")
+    assert (fresh / "pipeline.json").read_bytes() == committed
+    code = fresh / "src/usecase/pipeline.py"
+    code.write_text(code.read_text().replace('"CheckQuality"', '"CheckMore"'))
+    uv = fresh / ".uv/bin/uv"
+    command = [uv, "run", "--group", "sagemaker", "usecase", "pipeline", "--check"]
+    checked = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
+    assert checked.returncode == 1
+    assert "error: pipeline.json" in checked.stderr
+    assert (fresh / "pipeline.json").read_bytes() == committed
+
+
+def test_bad_input_ends_with_one_line_from_make_too(fresh: Path) -> None:
+    """make adds its own `*** Error`; ours is the one line before it."""
+    finished = make(fresh, "run", "data=no such.csv", code=2)
+    ours, makes = finished.stderr.strip().splitlines()
+    assert ours == "error: no such.csv: no such file"
+    assert makes.startswith("make: ***")
