@@ -9,8 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import baking
 from timing import measure, quiet, report
+
+import baking
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-import baking
 import frictionless
 import pytest
 import yaml
+
+import baking
 
 DATA_SETS = {
     "binary": ("load_breast_cancer", "diagnosis", "binary classification", "auc"),
@@ -182,8 +183,7 @@ def test_the_sdk_compiles_the_committed_pipeline(fresh: Path) -> None:
     assert (fresh / "pipeline.json").read_bytes() == committed
     code = fresh / "src/usecase/pipeline.py"
     code.write_text(code.read_text().replace('"CheckQuality"', '"CheckMore"'))
-    uv = fresh / ".uv/bin/uv"
-    command = [uv, "run", "--group", "sagemaker", "usecase", "pipeline", "--check"]
+    command = [str(fresh / ".uv/bin/uv"), "run", "--group", "sagemaker", "usecase", "pipeline", "--check"]
     checked = subprocess.run(command, cwd=fresh, capture_output=True, text=True, check=False)
     assert checked.returncode == 1
     assert "error: pipeline.json" in checked.stderr
