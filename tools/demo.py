@@ -57,20 +57,27 @@ def demonstrate(folder: Path) -> None:
     port = free_port()
     command = ["make", "serve", f"port={port}"]
     print(f"\n=== 5. Serve it\n$ {' '.join(command)} &", flush=True)
-    service = subprocess.Popen(command, cwd=project, start_new_session=True)
+    log = folder / "service.log"
+    with log.open("wb") as output:
+        service = subprocess.Popen(command, cwd=project, start_new_session=True, stdout=output, stderr=output)
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/ping", service)
         run("6. Ask it for a prediction", "make", "predict", f"port={port}", cwd=project)
+    except RuntimeError:
+        print(log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
+        raise
     finally:
         if service.poll() is None:
-            os.killpg(service.pid, signal.SIGTERM)
+            os.killpg(service.pid, signal.SIGINT)  # what Ctrl-C does
             service.wait(timeout=30)
 
 
 def main() -> int:
     """Run the demonstration in a folder that is gone afterwards; return the exit status."""
-    # Beside this Python stands uv, which the new project's Makefile looks for.
+    # Beside this Python stands uv, which the new project's Makefile looks for; and its make is not a part of ours.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV"):
+        os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         try:
             demonstrate(Path(folder))
