@@ -478,7 +478,7 @@ def test_a_processing_job_sees_its_container_paths(repo: Repo) -> None:
     ml = repo.local / "executions" / execution.id / "job" / "ml"
     assert seen["paths"] == [
         f"{ml}/processing/input/data",
-        f'{{"at": "{ml}/processing"}}',
+        json.dumps({"at": f"{ml}/processing"}),
         "/opt/mlx",
         "x/opt/ml",
         "0.1",
@@ -488,6 +488,15 @@ def test_a_processing_job_sees_its_container_paths(repo: Repo) -> None:
     # imported from the user's own folder: its bytecode is used, and a traceback names the file to edit
     assert seen["source"] == str(repo.source / "job.py")
     assert not ml.exists()
+
+
+def test_a_job_imports_nothing_from_the_callers_path(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(repo.root))
+    step = repo.processing("job", "assert 'PYTHONPATH' not in os.environ; write()")
+    step["Arguments"]["AppSpecification"]["ContainerEntrypoint"] = ["python3", f"{CODE}/job.py"]
+    del step["Arguments"]["Environment"]["PYTHONPATH"]
+    execution = repo.run(step)
+    assert execution.status == "Succeeded", execution.failure
 
 
 def test_a_training_job_sees_channels_hyperparameters_and_variables(repo: Repo) -> None:
@@ -847,6 +856,7 @@ def test_no_more_steps_run_at_once_than_workers(repo: Repo) -> None:
     """
     execution = repo.engine([repo.processing(name, script) for name in "abc"], workers=1).run({})
     assert execution.status == "Succeeded", execution.failure
+    assert [event.state for event in repo.events] == ["Executing", "Succeeded"] * 3
 
 
 @POSIX
@@ -882,7 +892,9 @@ def test_a_job_that_does_not_want_to_end_is_killed(repo: Repo, monkeypatch: pyte
         while not pathlib.Path({str(pid_file)!r}).exists(): time.sleep(0.01)
         sys.exit(1)
     """
+    begun = time.monotonic()
     execution = repo.run(repo.processing("stubborn", stubborn), repo.processing("bad", bad))
+    assert time.monotonic() - begun < 20
     assert repo.states(execution) == {"stubborn": "Stopped", "bad": "Failed"}
     assert not is_alive(int(pid_file.read_text()))
 
@@ -912,7 +924,8 @@ def test_a_failing_registration_fails_the_step(repo: Repo) -> None:
 MAIN = """
 import json, sys
 from pathlib import Path
-from usecase.mlops.engine import Engine
+from usecase.mlops.engine import Engine, run
+run.GRACE_SECONDS = 60
 definition, root = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
 mounts = {"s3://local/code": root / "src", "s3://local/data": root / "data.csv"}
 def register(arguments, resolve):
@@ -937,7 +950,7 @@ def start_engine(repo: Repo, *steps: Any) -> "subprocess.Popen[str]":
 
 
 def slow_then_register(repo: Repo, seconds: float = 60) -> list[Any]:
-    slow = f"write(); (pathlib.Path({str(repo.root)!r}) / f'pid-{{os.getpid()}}').touch(); time.sleep({seconds})"
+    slow = f"write(); (pathlib.Path({str(repo.root)!r}) / ('pid-' + str(os.getpid()))).touch(); time.sleep({seconds})"
     steps = [repo.processing(name, slow, arguments=[name]) for name in ("one", "two")]
     return [*steps, registration("register", a=output("one"), b=output("two"))]
 
@@ -960,6 +973,23 @@ def test_a_signal_stops_the_execution_and_leaves_nothing(repo: Repo, number: sig
     assert not repo.files("cache")
     assert not (repo.root / "registered").exists()
     assert {Path(name).name for name in repo.files("executions")} == {"log.txt"}
+
+
+@POSIX
+def test_a_second_signal_does_not_wait_for_the_jobs(repo: Repo) -> None:
+    stubborn = f"""
+        signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(repo.root)!r}) / "asked").touch())
+        (pathlib.Path({str(repo.root)!r}) / ("pid-" + str(os.getpid()))).touch()
+        while True: time.sleep(1)
+    """
+    process = start_engine(repo, repo.processing("stubborn", stubborn))
+    wait_for(lambda: len(pids(repo)) == 1)
+    process.send_signal(signal.SIGINT)
+    wait_for((repo.root / "asked").exists)
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=20)
+    assert shown.splitlines()[-1] == "Stopped"
+    assert not is_alive(pids(repo)[0])
 
 
 @POSIX

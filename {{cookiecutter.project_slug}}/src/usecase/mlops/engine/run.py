@@ -329,7 +329,10 @@ class _Run:
         return digests
 
     def _key(self, step: Step, job: Job, digests: Mapping[str, str]) -> str:
-        """A hash of all that the job can see; URIs of this execution, roles, keys, networks and sizes are no part."""
+        """A hash of all that the job can see; URIs of this execution, roles, keys, networks and sizes are no part.
+
+        Hyperparameters are in the environment, as SM_HPS.
+        """
         seen = {
             "version": CACHE_VERSION,
             "step": [step.type, step.name],
@@ -337,7 +340,6 @@ class _Run:
             "image": job.image,
             "command": list(job.command),
             "environment": dict(job.environment),
-            "config": dict(job.config),
             "inputs": [[item.name, item.container_path, digests[item.name]] for item in job.inputs],
             "outputs": [[output.name, output.container_path] for output in job.outputs],
         }
