@@ -1,0 +1,234 @@
+"""What the documentation says exists: questions, make targets, their values, paths, tests and the targets of links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import baking
+from baking import PROJECT_FOLDER, ROOT
+
+TREE = ROOT / PROJECT_FOLDER
+# Pages whose commands run in a repository that the template made.
+OF_THE_PROJECT = {"data-scientist.md", "ml-engineer.md", "platform-team.md", "model-steward.md"}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+# A path below one of the folders that a repository is known by; what a run makes (.local/) exists later.
+PATH = re.compile(
+    r"(?:src|config|tests|tools|docs|container|terraform|notebooks|hooks|benchmarks|\.gitlab|\.ci)(?:/[\w.<>*-]*)+"
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A Markdown file: where it lies and what it says."""
+
+    path: Path
+    text: str
+
+    @property
+    def in_project(self) -> bool:
+        """Whether its commands are those of a repository that the template made."""
+        return TREE in self.path.parents or self.path.name in OF_THE_PROJECT
+
+
+def pages() -> list[Page]:
+    """Return every Markdown file of the template, with the tree's own."""
+    return [Page(path, path.read_text(encoding="utf-8")) for path in baking.working_tree() if path.suffix == ".md"]
+
+
+def page(name: str) -> Page:
+    """Return one page by its path from the root."""
+    return Page(ROOT / name, (ROOT / name).read_text(encoding="utf-8"))
+
+
+@cache
+def makefile(folder: Path) -> str:
+    """Return the text of the folder's Makefile."""
+    return (folder / "Makefile").read_text(encoding="utf-8")
+
+
+def command_fault(command: str, folders: list[Path]) -> str | None:
+    """Return what is wrong with `make TARGET name=value ...`, or None when one of the folders has it all."""
+    given = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", command.split("#")[0])[1:]
+    words = [word for word in given if "=" not in word]
+    names = [word.partition("=")[0] for word in given if "=" in word]
+    fault = None
+    for folder in folders:
+        text = makefile(folder)
+        targets = re.findall(r"^([a-z-]+):", text, re.MULTILINE)
+        missing = [word for word in words if word not in targets]
+        # A value stands in the recipe of the target, as "$name" or $(name), or at the top: NAME ?=.
+        read = "".join(re.findall(rf"^(?:{'|'.join(words)}):.*\n(?:\t.*\n)*|^\w+ \?=.*\n", text, re.MULTILINE))
+        unknown = [name for name in names if not re.search(rf"\$[({{]?{name}\b|^{name} \?=", read, re.MULTILINE)]
+        fault = f"{command.strip()!r}: no target or value {', '.join(missing + unknown)}"
+        if not missing + unknown:
+            return None
+    return fault
+
+
+def command_faults(page: Page) -> Iterator[str]:
+    """Yield each `make ...` that is not there. In a block of the template, `cd NAME` enters the new repository."""
+    for _, block in FENCE.findall(page.text):
+        folder = TREE if page.in_project else ROOT
+        for line in block.splitlines():
+            folder = TREE if line.startswith("cd ") else folder
+            if line.startswith("make ") and (fault := command_fault(line, [folder])):
+                yield fault
+    for command in INLINE.findall(FENCE.sub("", page.text)):
+        folders = [TREE] if page.in_project else [ROOT, TREE]
+        if re.match(r"make [a-z]", command) and (fault := command_fault(command, folders)):
+            yield fault
+
+
+def anchors(text: str) -> set[str]:
+    """Return the names that GitLab gives to the headings."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def link_faults(page: Page) -> Iterator[str]:
+    """Yield each relative link whose file or heading is not there, or that leaves the repository it belongs to."""
+    top = TREE if TREE in page.path.parents else ROOT
+    for link in LINK.findall(FENCE.sub("", page.text)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.path.parent / name).resolve() if name else page.path
+        if not target.exists() or not target.is_relative_to(top):
+            yield f"{link}: no such file"
+        elif anchor and anchor not in anchors(target.read_text(encoding="utf-8")):
+            yield f"{link}: no such heading"
+
+
+def path_faults(page: Page) -> Iterator[str]:
+    """Yield each path in the text that neither the template nor a repository that it makes has."""
+    tops = [TREE] if TREE in page.path.parents else [ROOT, TREE]
+    for code in INLINE.findall(FENCE.sub("", page.text)):
+        if PATH.fullmatch(code):
+            pattern = re.sub(r"<[^>]*>", "*", code).rstrip("/")
+            if not any(list(top.glob(pattern)) for top in tops):
+                yield f"{code}: no such path"
+
+
+@cache
+def known_tests() -> frozenset[str]:
+    """Return the names of all tests, of the template and of the repositories that it makes."""
+    files = [path for path in baking.working_tree() if path.name.startswith("test_") and path.suffix == ".py"]
+    found = (re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in files)
+    return frozenset(name for names in found for name in names)
+
+
+def named_test_faults(page: Page) -> Iterator[str]:
+    """Yield each test that the page names and nobody wrote."""
+    for name in re.findall(r"`(test_\w+)`", page.text):
+        if name not in known_tests():
+            yield f"{name}: no such test"
+
+
+@cache
+def questions() -> dict[str, dict[str, Any]]:
+    """Return the questions of copier.yml."""
+    spec = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    return {name: details for name, details in spec.items() if not name.startswith("_") and name != "cookiecutter"}
+
+
+def question_faults(page: Page) -> Iterator[str]:
+    """Yield where docs/questions.md and copier.yml differ in questions, order, defaults or choices."""
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page.text, re.MULTILINE | re.DOTALL))
+    if list(sections) != list(questions()):
+        yield f"questions: {', '.join(sections)}"
+    for name, section in sections.items():
+        details = questions().get(name, {})
+        default = str(details.get("default", ""))
+        said = re.search(r"^- Default: (.+)$", section, re.MULTILINE)
+        expected = [f"`{default}`" if default else "blank"]
+        if "{%" in default:  # computed from other answers, which the page must name
+            expected = [f"`{other}`" for other in questions() if re.search(rf"\b{other}\b", default)]
+        if said is None or not all(word in said[1] for word in expected):
+            yield f"{name}: the default is {' '.join(expected)}"
+        choices = list(details.get("choices", {}).values())
+        if re.findall(r"^  - `(\w+)`:", section, re.MULTILINE) != choices:
+            yield f"{name}: the choices are {choices}"
+        for part in ("Accepted", "Later"):
+            if not re.search(rf"^- {part}:", section, re.MULTILINE):
+                yield f"{name}: has no line {part!r}"
+
+
+CHECKS = [command_faults, link_faults, path_faults, named_test_faults]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.path.relative_to(ROOT).as_posix())
+def test_what_a_page_names_exists(page: Page) -> None:
+    assert [fault for check in CHECKS for fault in check(page)] == []
+
+
+def test_every_question_is_described() -> None:
+    assert list(question_faults(page("docs/questions.md"))) == []
+
+
+def test_every_kind_of_reader_has_a_page_that_readme_links() -> None:
+    linked = set(LINK.findall(page("README.md").text))
+    assert {f"docs/{name}" for name in OF_THE_PROJECT | {"maintainer.md", "questions.md"}} <= linked
+
+
+def test_readme_shows_the_first_verbs_of_a_new_repository() -> None:
+    """The steps that both tools print after a birth, in README and in the new repository's own README."""
+    message = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))["_message_after_copy"]
+    steps = re.findall(r"^ +(make [^#\n]+?) *(?:#|$)", message, re.MULTILINE)
+    assert len(steps) == 5
+    for text in (page("README.md").text, page(f"{PROJECT_FOLDER}/README.md").text):
+        assert [step for step in steps if not re.search(rf"^{step}\b", text, re.MULTILINE)] == []
+
+
+FAULTS = {
+    "a target that is not there": ("README.md", "```sh\nmake nothing\n```\n", "no target or value nothing"),
+    "a verb of the new repository": ("README.md", "```sh\nmake predict\n```\n", "no target or value predict"),
+    "a target of the template": ("docs/data-scientist.md", "```sh\nmake demo\n```\n", "no target or value demo"),
+    "a verb in the new repository": ("README.md", "```sh\ncd new\nmake demo\n```\n", "no target or value demo"),
+    "a verb in its README": (f"{PROJECT_FOLDER}/README.md", "```sh\nmake ru\n```\n", "no target or value ru"),
+    "a value that is not read": ("docs/model-steward.md", "```sh\nmake run dta=x.csv\n```\n", "no target or value dta"),
+    "a value of another verb": ("docs/model-steward.md", "```sh\nmake run port=1\n```\n", "no target or value port"),
+    "a verb in a sentence": ("docs/ml-engineer.md", "Then `make deploy`.\n", "no target or value deploy"),
+    "a missing file": ("docs/maintainer.md", "[here](nowhere.md)\n", "nowhere.md: no such file"),
+    "a missing heading": ("docs/maintainer.md", "[here](../README.md#nowhere)\n", "no such heading"),
+    "a link out of its repository": (f"{PROJECT_FOLDER}/README.md", "[x](../LICENSE)\n", "../LICENSE: no such file"),
+    "a missing path": ("SECURITY.md", "See `src/usecase/mlops/nothing.py`.\n", "nothing.py: no such path"),
+    "a missing test": ("SECURITY.md", "See `test_nothing_at_all`.\n", "test_nothing_at_all: no such test"),
+}
+
+
+@pytest.mark.parametrize(("name", "addition", "complaint"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_planted_fault_is_found(name: str, addition: str, complaint: str) -> None:
+    sound = page(name)
+    broken = Page(sound.path, f"{sound.text}\n{addition}")
+    (found,) = [fault for check in CHECKS for fault in set(check(broken)) - set(check(sound))]
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("## aws_region\n", "## aws_regions\n", "questions: "),
+        ("- Default: `eu-west-1`", "- Default: `eu-west-2`", "aws_region: the default is `eu-west-1`"),
+        ("- Default: blank", "- Default: `1`", "aws_account_dev: the default is blank"),
+        ("made from `project_name`", "made", "project_slug: the default is `project_name`"),
+        ("  - `full`: ", "  - `fuller`: ", "mlops_stage: the choices are"),
+        ("  - `managed`: ", "  - managed: ", "container: the choices are"),
+        ("- Later: yes. Changing", "Yes. Changing", "container: has no line 'Later'"),
+        ("- Accepted: an e-mail", "- An e-mail", "owner_email: has no line 'Accepted'"),
+    ],
+)
+def test_a_wrong_description_is_found(old: str, new: str, complaint: str) -> None:
+    sound = page("docs/questions.md")
+    assert old in sound.text
+    faults = list(question_faults(Page(sound.path, sound.text.replace(old, new, 1))))
+    assert any(complaint in fault for fault in faults), faults
