@@ -130,6 +130,15 @@ def test_junk_of_a_working_tree_stays_out(tool: str, has_git: bool, template: Pa
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+def test_line_ends_are_those_of_unix(tool: str, unversioned: Path, tmp_path: Path) -> None:
+    windows = tmp_path / "windows"
+    shutil.copytree(unversioned, windows)
+    makefile = windows / PROJECT_FOLDER / "Makefile"
+    makefile.write_bytes(makefile.read_bytes().replace(b"\n", b"\r\n"))
+    assert b"\r" not in (bake(tool, windows, tmp_path / "out") / "Makefile").read_bytes()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_birth_from_a_release(tool: str, template: Path, tmp_path: Path) -> None:
     origin = answers(bake(tool, template, tmp_path))
     assert (origin["_commit"], origin["_src_path"]) == ("v1.0.0", str(template))
