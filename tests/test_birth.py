@@ -168,3 +168,15 @@ def test_a_template_without_git_has_its_written_version(tmp_path: Path) -> None:
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     version = json.loads((plain / "cookiecutter.json").read_text(encoding="utf-8"))["_template_version"]
     assert answers["_commit"] == f"v{version}"
+
+
+def test_baking_over_a_repository_leaves_its_git_alone(template: Path, tmp_path: Path) -> None:
+    """Pruning removes empty folders, and git needs some of its own."""
+    project = baking.bake("cookiecutter", template, tmp_path)
+    git(project, "init", "--quiet")
+    baking.commit(project, "Birth")
+    before = sorted(project.glob(".git/**/*"))
+    done = baking.run_tool("cookiecutter", template, tmp_path, {}, "--overwrite-if-exists")
+    assert done.returncode == 0, done.stderr
+    assert sorted(project.glob(".git/**/*")) == before
+    assert git(project, "status", "--porcelain") == ""

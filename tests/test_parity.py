@@ -112,7 +112,13 @@ def test_stage_and_container_leave_out_what_they_should(template: Path, tmp_path
 
 
 JUNK = [".venv/lib/x.py", "src/usecase/__pycache__/x.pyc", ".local/s3/x.json", "tests/.pytest_cache/x.md"]
-JUNK += ["src/.mypy_cache/x.json", ".ruff_cache/x", "terraform/platform/.terraform/x", ".hypothesis/x"]
+JUNK += [
+    "src/gone/__pycache__/x.pyc",
+    "src/.mypy_cache/x.json",
+    ".ruff_cache/x",
+    "terraform/platform/.terraform/x",
+    ".hypothesis/x",
+]
 
 
 @pytest.mark.parametrize("has_git", [True, False])
@@ -127,6 +133,8 @@ def test_junk_of_a_working_tree_stays_out(tool: str, has_git: bool, template: Pa
     project = bake(tool, dirty, tmp_path / "out", answers)
     clean = bake(tool, template, tmp_path / "clean", answers)
     assert files(project).keys() == files(clean).keys()
+    if tool == "cookiecutter":
+        assert not [folder for folder in project.rglob("*/") if not any(folder.iterdir())]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
