@@ -137,6 +137,28 @@ def test_the_error_of_a_job_is_the_last_line(repository: Path) -> None:
     assert not list((repository / ".local").rglob("train.parquet"))
 
 
+def test_ctrl_c_leaves_nothing_half_done_and_the_next_run_goes_on(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    train = repository / "src" / "usecase" / "train.py"
+    original = train.read_text()
+    train.write_text("import time\nprint('here', flush=True)\ntime.sleep(60)\n")
+    running = subprocess.Popen(
+        [*PROGRAM, "run"], cwd=repository, env=environment(repository), stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(300):
+        logs = list((repository / ".local").glob("executions/*/Train/log.txt"))
+        if logs and "here" in logs[0].read_text():
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert not (repository / ".local" / "registry").exists()
+    train.write_text(original)
+    assert "Registered version 1" in succeed(repository, "run")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

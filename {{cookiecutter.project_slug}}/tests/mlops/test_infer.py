@@ -150,8 +150,14 @@ def test_nothing_to_learn_from(tmp_path: Path, changed: dict[str, list[str]], ta
 
 def test_too_few_rows(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("a,b\n1,x\n")
-    with pytest.raises(UserError, match="has 1 row: at least 20 are needed"):
+    with pytest.raises(UserError, match="the data has 1 row: at least 20 are needed"):
         infer(tmp_path / "one.csv", "b")
+
+
+def test_unique_codes_are_an_id_also_under_another_name(tmp_path: Path) -> None:
+    frame = pl.read_csv(write(tmp_path), infer_schema=False).rename({"customer_id": "customer"})
+    frame.write_csv(tmp_path / "renamed.csv")
+    assert infer(tmp_path / "renamed.csv", "churned").contract.columns["customer"].role == "id"
 
 
 def test_the_id_that_is_asked_for_must_be_one(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_parquet_and_folders(tmp_path: Path) -> None:
         ("data.csv", "a,b\n1,x\n2,é\n".encode("latin-1"), "line 3 is not UTF-8"),
         ("data.csv", "a,b\n1,x\n".encode("utf-16"), "is not text"),
         ("data.csv", b"a,b\n1,x\n2,y,z\n", "line 3 has 3 cells, the header has 2"),
+        ("data.csv", b'a,b\n1,x\n2,"y\n3,z\n' * 9, "line 3 opens a quote that is never closed"),
         ("data.csv.gz", b"a,b\n1,x\n", "not a gzip file"),
         ("data.csv.gz", gzip.compress(b"a,b\n1,x\n" * 99, mtime=0)[:30], "the gzip file is damaged"),
         ("data.parquet", b"a,b\n1,x\n", "not a Parquet file"),

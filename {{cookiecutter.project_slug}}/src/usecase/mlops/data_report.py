@@ -9,11 +9,13 @@ from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 
+MIN_ROWS = 20
 MAX_LISTED = 5
 
 
 def check_training_data(rows: pl.DataFrame, contract: Contract) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Typed rows (n) and data_report.json as a mapping. Raises UserError with the first problems in one line."""
+    refuse_few(rows)
     checked = check_rows(rows, contract)
     _refuse([str(problem) for problem in checked.problems])
     frame = checked.frame
@@ -27,6 +29,13 @@ def check_training_data(rows: pl.DataFrame, contract: Contract) -> tuple[pl.Data
         "warnings": [str(warning) for warning in checked.warnings],
     }
     return frame, report
+
+
+def refuse_few(rows: pl.DataFrame) -> None:
+    """Raise UserError when there are too few rows (n) to train and test with."""
+    if rows.height < MIN_ROWS:
+        count = f"{rows.height} row{'s' * (rows.height != 1)}"
+        raise UserError(f"the data has {count}: at least {MIN_ROWS} are needed to train and test")
 
 
 def _refuse(problems: list[str]) -> None:

@@ -10,12 +10,11 @@ import yaml
 
 from usecase.mlops.check import as_type, blank_to_null
 from usecase.mlops.contract import PROFILE, Column, Contract
-from usecase.mlops.data_report import mirrors
+from usecase.mlops.data_report import mirrors, refuse_few
 from usecase.mlops.errors import UserError
 from usecase.mlops.tables import read_table
 from usecase.mlops.yamlfile import parse
 
-MIN_ROWS = 20
 MAX_CATEGORIES = 50
 MAX_CLASSES = 100
 # A whole-number target with no more values than this is taken for classes, with more for a quantity.
@@ -111,10 +110,7 @@ def infer(
             raise UserError(
                 f"{path}: has no column {name!r} for {label}={name}: the columns are {', '.join(rows.columns)}"
             )
-    if rows.height < MIN_ROWS:
-        raise UserError(
-            f"{path}: has {rows.height} row{'s' * (rows.height != 1)}: at least {MIN_ROWS} are needed to train and test"
-        )
+    refuse_few(rows)
 
     missing_values = ["", *_missing_words(rows)]
     columns = [_Column(name, blank_to_null(rows[name], missing_values)) for name in rows.columns]
@@ -325,18 +321,25 @@ def _infer_role(column: _Column, goal: _Column, is_id: bool, checks: list[str]) 
         _ignore(column, f"constant: always {values[0]!r}", checks)
     elif mirrors(column.raw, goal.raw):
         _ignore(column, f"identical to the target {goal.name!r}: a model would only copy it (leakage)", checks)
-    elif (
-        distinct == len(column.raw)
-        and column.type in ("integer", "string")
-        and (ID_NAME.search(column.name) or not column.name.strip())
-    ):
+    elif distinct == len(column.raw) and column.type in ("integer", "string") and _named_like_an_id(column):
         column.role, column.reason = "id", "unique, and named like an id"
+    elif distinct == len(column.raw) and column.type == "string" and _codes(values):
+        column.role, column.reason = "id", "unique, and short codes without blanks"
     elif column.type == "integer" and distinct == len(column.raw) and _counts_rows(column.typed):
         _ignore(column, "counts the rows", checks)
     elif column.type == "string" and distinct > min(MAX_CATEGORIES, max(2, len(values) // 2)):
         _ignore(column, f"free text or high cardinality: {distinct} different values in {len(values)} rows", checks)
     else:
         column.reason = f"{column.type if column.type != 'string' else 'category'} with {distinct} different values"
+
+
+def _named_like_an_id(column: _Column) -> bool:
+    return not column.name.strip() or ID_NAME.search(column.name) is not None
+
+
+def _codes(values: pl.Series) -> bool:
+    """Whether all values are short and of one word, as keys and numbers are and texts and addresses are not."""
+    return bool(values.str.contains(r"^[^\s@]{1,40}$").all())
 
 
 def _ignore(column: _Column, reason: str, checks: list[str]) -> None:
@@ -349,10 +352,10 @@ def _counts_rows(values: pl.Series) -> bool:
 
 
 def _keep_one_id(columns: list[_Column], id_column: str | None) -> None:
+    """The one that was asked for, else the first that is named like an id, else the first."""
     ids = [column for column in columns if column.role == "id"]
-    for column in ids:
-        if column.name == (id_column or ids[0].name):
-            continue
+    ids.sort(key=lambda column: (column.name != id_column, not _named_like_an_id(column)))
+    for column in ids[1:]:
         column.role, column.reason = "ignored", "a second id"
 
 

@@ -58,18 +58,19 @@ def read_definition() -> dict[str, Any]:
 
 def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:
     """Values for the parameters that are known only when an execution starts, and those that the settings name."""
+    lock_hash = hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none"
     return {
         "InputDataUri": DATA_URI,
         "ContractUri": CONTRACT_URI,
         "CodeUri": CODE_URI,
-        "ImageUri": "local",
+        "ImageUri": f"local:{lock_hash}",  # other libraries are another image: nothing is taken from the cache
         "RoleArn": "local",
         "DefaultBucket": "local",
         "ModelPackageGroupName": settings.model_package_group,
         "QualityThresholds": settings.quality.model_dump_json(exclude_none=True),
         "GitSha": _git_sha(),
         "ContractHash": contract.sha256,
-        "LockHash": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none",
+        "LockHash": lock_hash,
         **settings.pipeline.parameters,
     }
 

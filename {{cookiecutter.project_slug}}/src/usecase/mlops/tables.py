@@ -13,6 +13,7 @@ import polars as pl
 from usecase.mlops.errors import UserError
 
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
+QUOTE = b'"'
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 
@@ -64,7 +65,8 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
     try:
         frame = pl.read_csv(content, infer_schema=False, has_header=header)
     except pl.exceptions.ComputeError as error:
-        raise UserError(f"{source}: {_ragged_row(content, len(names)) or _first_line(error)}") from None
+        reason = _open_quote(content) or _ragged_row(content, len(names)) or _first_line(error)
+        raise UserError(f"{source}: {reason}") from None
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
     return frame if header else frame.rename(lambda name: f"column_{frame.get_column_index(name) + 1}")
@@ -108,6 +110,11 @@ def _check_header(names: list[str], source: str) -> None:
     for position, name in enumerate(names):
         if names.index(name) != position:
             raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
+
+
+def _open_quote(content: bytes) -> str | None:
+    odd = [number for number, line in enumerate(content.split(b"\n"), start=1) if line.count(QUOTE) % 2]
+    return f"line {odd[0]} opens a quote that is never closed" if len(odd) % 2 else None
 
 
 def _ragged_row(content: bytes, width: int) -> str | None:
