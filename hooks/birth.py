@@ -41,8 +41,8 @@ def finish(project: Path, template: Path, answers: Mapping[str, Any]) -> None:
 def exclusions(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
     """Return the patterns of copier.yml's ``_exclude`` for a new project with these answers."""
     env = jinja2.Environment()
-    rendered = (env.from_string(entry).render(answers, _copier_operation="copy") for entry in spec["_exclude"])
-    return [line for entry in rendered for line in entry.splitlines() if line]
+    rendered = [env.from_string(entry).render(answers, _copier_operation="copy") for entry in spec["_exclude"]]
+    return [pattern for pattern in rendered if pattern]
 
 
 def prune(project: Path, patterns: list[str]) -> None:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tomllib
 from itertools import product
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,7 +94,7 @@ def test_answers_come_through_as_given(pair: list[Path]) -> None:
 def test_names_are_legal_on_windows(pair: list[Path]) -> None:
     for name in files(pair[0]):
         assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ](/|$)', name), name
-        assert not any(PureWindowsPath(part).is_reserved() for part in name.split("/")), name
+        assert not re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)", name.lower()), name
         assert len(name) <= 150, name
 
 
@@ -111,13 +111,15 @@ def test_stage_and_container_leave_out_what_they_should(template: Path, tmp_path
     assert all(name.startswith(("container/", ".gitlab/ci/image.yml")) for name in have["basic"] - managed)
 
 
-JUNK = [".venv/lib/x.py", "src/usecase/__pycache__/x.pyc", ".local/s3/x.json", "tests/.pytest_cache/x.md"]
-JUNK += [
-    "src/gone/__pycache__/x.pyc",
-    "src/.mypy_cache/x.json",
-    ".ruff_cache/x",
-    "terraform/platform/.terraform/x",
+JUNK = [
     ".hypothesis/x",
+    ".local/s3/x.json",
+    ".ruff_cache/x",
+    ".venv/lib/x.py",
+    "src/.mypy_cache/x.json",
+    "src/gone/__pycache__/x.pyc",
+    "terraform/platform/.terraform/x",
+    "tests/.pytest_cache/x.md",
 ]
 
 
