@@ -4,8 +4,9 @@ import ast
 import json
 from pathlib import Path
 
-import baking
 import pytest
+
+import baking
 
 SOURCE = baking.ROOT / baking.PROJECT_FOLDER / "src" / "usecase"
 COMPILING = {"pipeline.py", "mlops/steps.py", "mlops/compile.py"}
