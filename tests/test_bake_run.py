@@ -1,5 +1,6 @@
 """What a data scientist does with a fresh project, on a machine that has git, make and Python but no uv."""
 
+import http.server
 import json
 import os
 import re
@@ -8,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import frictionless
 import pytest
@@ -34,22 +37,22 @@ polars.DataFrame({**columns, target: labels}).write_csv(path)
 """
 
 
-def make(project: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run make in the project as on a machine that has no uv, and check how it ends."""
+def run(project: Path, *command: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project as on a machine that has no uv, and check how it ends."""
     own = {str(Path(sys.executable).parent), str(Path(shutil.which("uv") or "/").parent)}
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder not in own)
-    python = f"{sys._base_executable}"  # type: ignore[attr-defined]
     environment = {name: value for name, value in os.environ.items() if name not in ("UV", "VIRTUAL_ENV")}
     finished = subprocess.run(
-        ["make", f"PYTHON={python}", *words],
-        cwd=project,
-        env={**environment, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=project, env={**environment, "PATH": path, **more}, capture_output=True, text=True, check=False
     )
     assert finished.returncode == code, finished.stdout + finished.stderr
     return finished
+
+
+def make(project: Path, *words: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run make in the project, with the Python that these tests run on."""
+    python = sys._base_executable  # type: ignore[attr-defined]
+    return run(project, "make", f"PYTHON={python}", *words, code=code, **more)
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +89,55 @@ def test_setup_twice_changes_nothing(project: Path) -> None:
     make(project, "setup")
     assert baking.git(project, "log", "--format=%s") == "Start from the template"
     assert baking.git(project, "status", "--porcelain") == ""
+
+
+def test_the_git_hook_finds_the_uv_that_setup_brought(fresh: Path) -> None:
+    notes = fresh / "docs" / "notes.md"
+    notes.write_text("<<<<<<< before updating\n")
+    run(fresh, "git", "add", "docs/notes.md")
+    assert "docs/notes.md:1" in run(fresh, "git", "commit", "--message", "Half an update", code=1).stderr
+    run(fresh, "git", "rm", "--quiet", "--force", "docs/notes.md")
+
+
+class Index(http.server.BaseHTTPRequestHandler):
+    """A package index that has nothing and remembers what it was asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Answer 404."""
+        self.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.parametrize(
+    ("setting", "machine_has_uv", "asked_for"),
+    [
+        ("PIP_INDEX_URL", False, "/simple/uv/"),
+        ("PIP_INDEX_URL", True, "/simple/polars/"),
+        ("UV_DEFAULT_INDEX", True, "/simple/polars/"),
+    ],
+)
+def test_setup_asks_the_private_index(
+    template: Path, tmp_path: Path, setting: str, machine_has_uv: bool, asked_for: str
+) -> None:
+    """One that has nothing: setup fails, names it, and has asked nobody else."""
+    project = baking.bake("copier", template, tmp_path)
+    Index.asked.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = {setting: f"http://127.0.0.1:{server.server_port}/simple", "PIP_CONFIG_FILE": os.devnull}
+    settings |= {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_NO_CONFIG": "1", "PIP_EXTRA_INDEX_URL": ""}
+    if machine_has_uv:
+        settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    make(project, "setup", code=2, **settings)
+    server.shutdown()
+    server.server_close()
+    assert asked_for in Index.asked
+    assert not (project / "uv.lock").exists()
 
 
 def test_make_alone_prints_every_verb(project: Path) -> None:
