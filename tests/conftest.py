@@ -29,7 +29,9 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("COOKIECUTTER_CONFIG", str(home / "cookiecutter.yaml"))
         patch.setenv("COPIER_SETTINGS_PATH", str(home / "copier.yaml"))
         patch.setenv("COPIER_CACHE_DIR", str(home / "copier"))
-        patch.delenv("GITLAB_TOKEN", raising=False)
+        # A make that a test starts is no part of the make that started the tests, and no token of ours is for a test.
+        for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "GITLAB_TOKEN"):
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -156,8 +156,6 @@ def test_birth_from_a_release(tool: str, template: Path, tmp_path: Path) -> None
 
 def test_birth_from_a_relative_path(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(template.parent)
-    done = baking.run_tool("cookiecutter", template.name, tmp_path, {})
-    assert done.returncode == 1, "the path is relative to another folder"
     monkeypatch.delenv("PWD", raising=False)
     assert answers(bake("cookiecutter", Path(template.name), tmp_path))["_src_path"] == str(template)
 
