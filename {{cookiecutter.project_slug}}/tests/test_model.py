@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from usecase.inference import input_fn, model_fn, output_fn, predict_fn
+from usecase.mlops.check import as_text
 from usecase.mlops.contract import Contract
 from usecase.mlops.model import Model
 from usecase.mlops.synthetic import synthetic_rows
@@ -40,8 +41,9 @@ def test_the_same_data_and_seed_give_the_same_model(tmp_path: Path, model: Model
 
 
 def test_the_service_answers_json_and_csv_alike(model: Model, rows: pl.DataFrame) -> None:
-    as_csv = input_fn(rows.write_csv().encode(), "text/csv")
-    as_json = input_fn(rows.write_json().encode(), "application/json")
+    text = as_text(rows, model.contract)
+    as_csv = input_fn(text.write_csv().encode(), "text/csv")
+    as_json = input_fn(text.write_json().encode(), "application/json")
     answers = [output_fn(predict_fn(request, model), "application/json") for request in (as_csv, as_json)]
     assert answers[0] == answers[1]
     assert len(json.loads(answers[0])["predictions"]) == 5

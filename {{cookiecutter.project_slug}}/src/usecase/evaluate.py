@@ -26,7 +26,7 @@ def evaluate(model_dir: Path, input_dir: Path, output_dir: Path, thresholds: dic
     predicted = np.array(predictions.values) if predictions.probabilities is None else predictions.probabilities
     labels = [str(label) for label in preprocessor.classes]
     evaluation = metrics.evaluate(preprocessor.task, preprocessor.labels(rows), predicted, labels)
-    quality = metrics.check_thresholds(preprocessor.task, evaluation, thresholds)
+    quality = metrics.check_thresholds(evaluation, thresholds)
 
     output_dir.mkdir(parents=True, exist_ok=True)
     (output_dir / "evaluation.json").write_text(json.dumps(evaluation, indent=1))
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--model-dir", type=Path, default=Path("/opt/ml/processing/input/model"))
     parser.add_argument("--input-dir", type=Path, default=Path("/opt/ml/processing/input/test"))
     parser.add_argument("--output-dir", type=Path, default=Path("/opt/ml/processing/output/evaluation"))
-    parser.add_argument("--thresholds", type=json.loads, default={}, help="JSON: task -> metric -> minimum or maximum")
+    parser.add_argument("--thresholds", type=json.loads, default={}, help="JSON: metric -> minimum or maximum")
     arguments = parser.parse_args()
     evaluate(arguments.model_dir, arguments.input_dir, arguments.output_dir, arguments.thresholds)
 

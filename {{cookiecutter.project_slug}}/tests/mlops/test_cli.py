@@ -74,7 +74,7 @@ def free_port() -> int:
 
 
 def test_from_a_csv_to_predictions(repository: Path) -> None:
-    assert "2 features" not in succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    assert "3 features" in succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
 
     first = succeed(repository, "run")
     assert "Data       400 rows, 3 features" in first
@@ -84,7 +84,7 @@ def test_from_a_csv_to_predictions(repository: Path) -> None:
 
     again = succeed(repository, "run")
     assert again.count("Cached") == 3
-    assert "version 1" in again
+    assert "Unchanged  version 1" in again
 
     other = succeed(repository, "run", "--params", "MaxDepth=2 NumRounds=10")
     assert other.count("Cached") == 1
@@ -166,6 +166,8 @@ def test_ctrl_c_leaves_nothing_half_done_and_the_next_run_goes_on(repository: Pa
         (["run", "--params", "Depth=3"], "Depth"),
         (["run", "--params", "MaxDepth=deep"], "MaxDepth"),
         (["run", "--params", "ModelApprovalStatus=Maybe"], "ModelApprovalStatus"),
+        (["run", "--params", "LockHash=forged"], "parameter LockHash is filled by the run itself"),
+        (["predict", "--output", "no/such.csv"], "no/such.csv: the folder no does not exist"),
         (["run", "--params", "MaxDepth"], "params: 'MaxDepth' is no Name=value"),
         (["contract", "--data", "missing.csv", "--target", "x"], "missing.csv: no such file"),
         (["contract", "--data", "my data.csv", "--target", "x"], "no column 'x'"),
@@ -179,6 +181,39 @@ def test_bad_input_is_one_line(repository: Path, arguments: list[str], says: str
     before = (repository / "data_contract.yaml").read_bytes()
     assert says in fail(repository, *arguments)
     assert (repository / "data_contract.yaml").read_bytes() == before
+
+
+def test_a_metric_of_ones_own_can_be_a_threshold(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    code = repository / "src" / "usecase" / "evaluate.py"
+    own = '    evaluation["binary_classification_metrics"]["cost"] = dict(value=7.0, standard_deviation=0.0)\n'
+    marker = "    quality = metrics.check"
+    code.write_text(code.read_text().replace(marker, own + marker))
+    (repository / "config" / "local.yaml").write_text("quality: {binary_classification: {cost: {maximum: 5}}}\n")
+    assert "cost 7 is not <= 5" in fail(repository, "run")
+
+
+def test_lineage_tells_changed_code(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    for command in (["init", "-q"], ["add", "src", "pipeline.json"], ["commit", "-q", "-m", "x"]):
+        name = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *name, *command], cwd=repository, check=True)
+    (repository / "src" / "usecase" / "helper.py").write_text("")
+    succeed(repository, "run")
+    package = json.loads(next((repository / ".local" / "registry").glob("*/1/package.json")).read_text())
+    assert package["CustomerMetadataProperties"]["GitSha"].endswith("-dirty")
+
+
+@pytest.mark.parametrize("damage", ["{}", "{"])
+def test_doctor_names_every_fault(repository: Path, damage: str) -> None:
+    (repository / "pipeline.json").write_text(damage)
+    (repository / "config" / "local.yaml").write_text("servng: {port: 1}\n")
+    finished = usecase(repository, "doctor")
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    states = {line.split()[1]: line.split()[0] for line in finished.stdout.splitlines()}
+    assert {states[name] for name in ("settings", "contract", "pipeline")} == {"fail"}
+    assert states["port"] == "warn"
 
 
 def test_without_a_contract_the_way_to_one_is_named(repository: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from usecase.mlops.check import check_rows
+from usecase.mlops.check import as_text, check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.data_report import check_training_data
 from usecase.mlops.errors import UserError
@@ -84,6 +84,7 @@ def test_order_of_columns_does_not_matter(contract: Contract) -> None:
         ({"age": ["30", "40.5", "50", "60"]}, "column 'age', row 2: '40.5' is no integer"),
         ({"age": ["30", "40", "", "60"]}, "column 'age', row 3: is empty but a value is required"),
         ({"income": ["1", "2", "inf", "3"]}, "column 'income', row 3: 'inf' is not finite"),
+        ({"income": ["1", "nan", "2", "3"]}, "column 'income', row 2: 'nan' is no number"),
         ({"active": ["yes", "no", "maybe", "no"]}, "column 'active', row 3: 'maybe' is no boolean (yes, no)"),
         ({"joined": ["2024-02-01", "", "", ""]}, "column 'joined', row 1: '2024-02-01' is no date (%d.%m.%Y)"),
         ({"id": ["1", "2", "2", "4"]}, "column 'id', row 3: '2' stands there twice"),
@@ -164,6 +165,10 @@ def test_the_data_hash_is_of_values_not_of_the_file(contract: Contract) -> None:
         ("type: number", "type: float", "schema.fields.2.type"),
         ("['no', 'yes']", "[no, yes]", "enum value False is no string: put text in quotes"),
         ("['no', 'yes']", "['no']", "at least two values"),
+        ("minimum: 0,", "minimum: low,", "column 'age': limit 'low' must be a number"),
+        ("minimum: 0,", "minimum: 200,", "minimum 200 is above maximum 120"),
+        ("format: '%d.%m.%Y'", "constraints: {minimum: 3}", "limit 3 must be a date in quotes"),
+        ("trueValues: ['yes'], falseValues: ['no']", "constraints: {enum: ['yes']}", "a boolean takes no enum"),
         ("name: people", "name: people\nname: x", "'name' stands twice"),
         ("name: people", "name: people\nowner: x", "owner: unknown key"),
         ("name: people", "name: [", "not valid YAML"),
@@ -182,9 +187,33 @@ def test_a_missing_contract_says_how_to_make_one(tmp_path: Path) -> None:
         Contract.load(tmp_path)
 
 
+def test_personal_data_is_not_shown(tmp_path: Path) -> None:
+    contract = load(tmp_path, text=CONTRACT.replace("type: integer, role", "type: integer, pii: suspected, role"))
+    problem = str(contract_problem(contract, rows(age=["30", "jane@x.org", "50", "60"])))
+    assert problem == "column 'age', row 2: the value is no integer"
+
+
+def contract_problem(contract: Contract, given: pl.DataFrame) -> object:
+    (problem,) = check_rows(given, contract).problems
+    return problem
+
+
+def test_text_of_typed_rows_is_read_back(contract: Contract) -> None:
+    typed = check_rows(rows(), contract).frame
+    text = as_text(typed, contract)
+    assert text["joined"].to_list() == ["01.02.2024", None, "03.02.2024", "04.02.2024"]
+    assert text["active"].to_list() == ["yes", "no", "yes", None]
+    assert check_rows(text, contract).frame.equals(typed)
+
+
+def test_a_boolean_is_no_date(contract: Contract) -> None:
+    given = rows().with_columns(joined=pl.lit(True))
+    assert "is no date" in str(contract_problem(contract, given))
+
+
 def test_words_for_people_do_not_change_the_hash(contract: Contract, tmp_path: Path) -> None:
     described = load(
-        tmp_path, text=CONTRACT.replace("type: number, role", "type: number, description: Yearly, unit: EUR, role")
+        tmp_path, text=CONTRACT.replace("type: number, role", "type: number, description: Yearly, pii: 'yes', role")
     )
     assert described.sha256 == contract.sha256
     assert load(tmp_path, text=CONTRACT.replace("maximum: 120", "maximum: 130")).sha256 != contract.sha256

@@ -62,6 +62,13 @@ def test_unseen_category_is_no_category() -> None:
     assert preprocessor.transform(green)[0, 1:3].tolist() == [0, 0]
 
 
+def test_durations_are_seconds_and_times_are_refused() -> None:
+    waited = rows(3).with_columns(waited=pl.Series([1500, None, 60000]).cast(pl.Duration("ms")))
+    assert Preprocessor.fit(waited, CONTRACT).transform(waited)[0, -1] == 1.5
+    with pytest.raises(UserError, match="feature 'at' is Time"):
+        Preprocessor.fit(rows(3).with_columns(at=pl.time(12, 0)), CONTRACT)
+
+
 def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     preprocessor = Preprocessor.fit(rows(), CONTRACT)
     preprocessor.save(tmp_path)

@@ -160,6 +160,30 @@ def test_unique_codes_are_an_id_also_under_another_name(tmp_path: Path) -> None:
     assert infer(tmp_path / "renamed.csv", "churned").contract.columns["customer"].role == "id"
 
 
+@pytest.mark.parametrize("name", ["amount_paid", "bid", "body mass index", "grid", "valid"])
+def test_a_number_is_no_id_because_of_the_end_of_its_name(tmp_path: Path, name: str) -> None:
+    frame = pl.read_csv(write(tmp_path), infer_schema=False).with_columns(
+        pl.Series(name, [str(i * 37 % 1009) for i in range(N)])
+    )
+    frame.write_csv(tmp_path / "more.csv")
+    assert infer(tmp_path / "more.csv", "churned").contract.columns[name].role == "feature"
+
+
+@pytest.mark.parametrize("pattern", ["{},5", "{}.33%", "€{}.50", "$ {}"])
+def test_numbers_with_decoration_are_said_not_taken_for_ids(tmp_path: Path, pattern: str) -> None:
+    draft = infer(write(tmp_path, income=[pattern.format(100 + i) for i in range(N)]), "churned")
+    assert draft.contract.columns["income"].role == "ignored"
+    assert any(check.startswith("income: looks like numbers") for check in draft.checks)
+
+
+def test_ids_and_missing_words_are_said(tmp_path: Path) -> None:
+    draft = infer(write(tmp_path, plan=["NA", "basic", "pro"] * (N // 3), row=[f"r{i}" for i in range(N)]), "churned")
+    text = "\n".join(draft.checks)
+    assert "customer_id: taken as the id" in text
+    assert "row: ignored, a second id beside customer_id" in text
+    assert "missing values: '?', 'NA' in any column" in text
+
+
 def test_the_id_that_is_asked_for_must_be_one(tmp_path: Path) -> None:
     file = write(tmp_path)
     assert infer(file, "churned", id_column="email").contract.columns["customer_id"].role == "ignored"

@@ -7,6 +7,7 @@ import pytest
 
 from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
+from usecase.mlops.split import split
 from usecase.mlops.synthetic import synthetic_rows
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,13 @@ FEATURES = [
     {"name": "on", "type": "boolean", "role": "feature"},
     {"name": "note", "type": "string", "role": "ignored"},
 ]
+
+
+def test_every_class_is_in_every_part() -> None:
+    enum = [f"class {number}" for number in range(80)]
+    target = {"name": "goal", "type": "string", "role": "target", "constraints": {"enum": enum}}
+    contract = Contract.model_validate({"name": "things", "schema": {"fields": [*FEATURES, target]}})
+    assert set(split(synthetic_rows(contract), contract)) == {"train", "validation", "test"}
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from usecase.mlops.contract import Column, Contract
+from usecase.mlops.errors import UserError
 
 # Stands for the offending cell in the messages below.
 VALUE = "<value>"
@@ -18,6 +19,10 @@ DTYPES: dict[str, pl.DataType] = {
     "datetime": pl.Datetime("us"),
     "string": pl.String(),
 }
+
+
+# ISO 8601, what `format: default` means in a Table Schema.
+TIME_FORMATS = {"date": "%Y-%m-%d", "datetime": "%Y-%m-%dT%H:%M:%S"}
 
 
 @dataclass(frozen=True)
@@ -75,26 +80,50 @@ def blank_to_null(raw: pl.Series, missing_values: list[str]) -> pl.Series:
 
 def as_type(values: pl.Series, column: Column) -> pl.Series:
     """`values` (text or typed) in the column's type; null where they do not fit. Booleans by true/falseValues."""
+    if values.dtype != DTYPES[column.type]:
+        values = _convert(values, column)
+    return values.fill_nan(None) if values.dtype.is_float() else values
+
+
+def as_text(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """`rows` as text that `check_rows` reads back: dates in the contract's format, its words for true and false."""
+    return rows.select(_write(rows[name], contract.columns.get(name)) for name in rows.columns)
+
+
+def _write(values: pl.Series, column: Column | None) -> pl.Series:
+    if column is not None and values.dtype == pl.Boolean and column.type == "boolean":
+        words = {True: column.true_values[0], False: column.false_values[0]}
+        return values.replace_strict(words, default=None, return_dtype=pl.String)
+    if column is not None and column.type in TIME_FORMATS and values.dtype.is_temporal():
+        return values.dt.strftime(_time_format(column))
+    return values.cast(pl.String)
+
+
+def _convert(values: pl.Series, column: Column) -> pl.Series:
     dtype = DTYPES[column.type]
-    if values.dtype == dtype:
-        return values
-    if values.dtype == pl.Boolean and column.type != "string":
-        return values.cast(pl.Int8).cast(dtype)
+    text = values.dtype == pl.String
     if column.type == "boolean":
         words = dict.fromkeys(column.true_values, True) | dict.fromkeys(column.false_values, False)
         return values.cast(pl.String).replace_strict(words, default=None, return_dtype=pl.Boolean)
-    if values.dtype == pl.String and column.type in ("date", "datetime"):
-        pattern = None if column.format == "default" else column.format
+    if column.type in TIME_FORMATS:
+        if values.dtype.is_temporal():
+            return values.cast(dtype, strict=False)
+        if not text:
+            return pl.Series(values.name, [None] * len(values), dtype=dtype)
         if column.type == "date":
-            return values.str.to_date(pattern or "%Y-%m-%d", strict=False)
-        return values.str.to_datetime(pattern or "%Y-%m-%dT%H:%M:%S", strict=False, time_unit="us")
-    if column.type != "integer" or values.dtype.is_integer():
+            return values.str.to_date(_time_format(column), strict=False)
+        return values.str.to_datetime(_time_format(column), strict=False, time_unit="us")
+    if column.type != "integer" or values.dtype.is_integer() or values.dtype == pl.Boolean:
         return values.cast(dtype, strict=False)
     # pandas writes whole numbers beside missing ones as 30.0; the direct cast keeps numbers over 2**53 exact.
-    exact = values.cast(pl.Int64, strict=False) if values.dtype == pl.String else None
+    exact = values.cast(pl.Int64, strict=False) if text else None
     numbers = values.cast(pl.Float64, strict=False)
     whole = pl.select(pl.when(numbers.round() == numbers).then(numbers.cast(pl.Int64, strict=False))).to_series()
     return whole if exact is None else exact.fill_null(whole)
+
+
+def _time_format(column: Column) -> str:
+    return TIME_FORMATS[column.type] if column.format == "default" else column.format
 
 
 def _check_column(column: Column, raw: pl.Series, contract: Contract) -> tuple[pl.Series, list[Problem], list[Problem]]:
@@ -108,7 +137,7 @@ def _check_column(column: Column, raw: pl.Series, contract: Contract) -> tuple[p
         if len(rows):
             first = int(rows[0])
             more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-            to.append(Problem(column.name, message.replace(VALUE, _shorten(raw[first])) + more, first + 1))
+            to.append(Problem(column.name, message.replace(VALUE, _shown(raw[first], column)) + more, first + 1))
 
     limits = column.constraints
     note(problems, given.is_not_null() & values.is_null(), f"{VALUE} is no {_type_name(column)}")
@@ -138,7 +167,10 @@ def _type_name(column: Column) -> str:
 
 
 def _limit(limit: int | float | str, column: Column) -> Any:
-    return as_type(pl.Series([limit]), column)[0]
+    typed = as_type(pl.Series([limit]), column)[0]
+    if typed is None:
+        raise UserError(f"the contract: column {column.name!r}: limit {limit!r} is no {_type_name(column)}")
+    return typed
 
 
 def _near(name: str, candidates: list[str]) -> str:
@@ -146,6 +178,9 @@ def _near(name: str, candidates: list[str]) -> str:
     return f" (found {same[0]!r})" if same else ""
 
 
-def _shorten(value: Any) -> str:
+def _shown(value: Any, column: Column) -> str:
+    """The cell as logs and answers may show it: never one that is, or may be, personal data."""
+    if column.pii != "no":
+        return "the value"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -53,9 +53,8 @@ def setup() -> None:
 def doctor(port: Port = None) -> None:
     """Check tools, versions, settings, contract, port and credentials, and say what to do about each."""
     from usecase.mlops.doctor import examine
-    from usecase.mlops.settings import load_settings
 
-    findings = examine(port or load_settings().serving.port)
+    findings = examine(port)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         fix = f" -> {finding.fix}" if finding.fix and finding.state != "ok" else ""
@@ -172,6 +171,8 @@ def predict(
     from usecase.mlops.predict import ask_service, read_rows
     from usecase.mlops.settings import load_settings
 
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UserError(f"{output}: the folder {output.parent} does not exist")
     agreed = Contract.load(CONTRACT_FILE)
     table = ask_service(read_rows(data, agreed), agreed, port or load_settings().serving.port)
     with pl.Config(

@@ -9,7 +9,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -56,9 +56,32 @@ class Column(_Descriptor):
     def _enum_fits_type(self) -> "Column":
         kinds: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "string": (str,)}
         for value in self.constraints.enum or []:
-            if self.type not in kinds or isinstance(value, bool) or not isinstance(value, kinds[self.type]):
+            if self.type not in kinds:
+                raise ValueError(f"column {self.name!r}: a {self.type} takes no enum")
+            if isinstance(value, bool) or not isinstance(value, kinds[self.type]):
                 # YAML reads a bare `no`, `on` or 2024-01-01 as something else than text.
                 raise ValueError(f"column {self.name!r}: enum value {value!r} is no {self.type}: put text in quotes")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_fit_type(self) -> "Column":
+        low, high = self.constraints.minimum, self.constraints.maximum
+        for limit in (low, high):
+            if limit is None:
+                continue
+            if self.type in ("string", "boolean"):
+                raise ValueError(f"column {self.name!r}: a {self.type} takes no minimum or maximum")
+            if isinstance(limit, str) == (self.type in ("integer", "number")):
+                wanted = "a number" if isinstance(limit, str) else f"a {self.type} in quotes"
+                raise ValueError(f"column {self.name!r}: limit {limit!r} must be {wanted}")
+        if (
+            low is not None
+            and high is not None
+            and not isinstance(low, str)
+            and not isinstance(high, str)
+            and low > high
+        ):
+            raise ValueError(f"column {self.name!r}: minimum {low} is above maximum {high}")
         return self
 
 
@@ -150,13 +173,8 @@ class Contract(_Descriptor):
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that decides how data is read; `path`, descriptions and reasons do not."""
-        content = self.model_dump(
-            mode="json",
-            exclude={
-                "profile": True,
-                "path": True,
-                "table": {"fields": {"__all__": {"reason", "description", "unit"}}},
-            },
-        )
+        """Hash of everything that decides how data is read: not of names, places, and words for people."""
+        words = {"reason", "description", "unit", "pii"}
+        unread: Any = {"profile": True, "name": True, "path": True, "table": {"fields": {"__all__": words}}}
+        content = self.model_dump(mode="json", exclude=unread)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

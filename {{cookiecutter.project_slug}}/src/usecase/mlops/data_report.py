@@ -8,6 +8,7 @@ import polars as pl
 from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
+from usecase.mlops.tables import row_texts
 
 MIN_ROWS = 20
 MAX_LISTED = 5
@@ -88,8 +89,5 @@ def _describe_target(frame: pl.DataFrame, contract: Contract) -> dict[str, Any]:
 
 
 def _sha256(frame: pl.DataFrame) -> str:
-    """Hash of the typed rows in order: the same for CSV and Parquet, any line ends, any order of columns."""
-    cells = [pl.col(name).cast(pl.String).fill_null("\x00") for name in frame.columns]
-    lines = frame.select(pl.concat_str(cells, separator="\x1f")).to_series().to_list()
-    header = "\x1f".join(frame.columns)
-    return hashlib.sha256("\x1e".join([header, *lines]).encode()).hexdigest()
+    """Hash of the typed values in row order: whatever the file's format, line ends and order of columns."""
+    return hashlib.sha256("\x1e".join(["\x1f".join(frame.columns), *row_texts(frame)]).encode()).hexdigest()

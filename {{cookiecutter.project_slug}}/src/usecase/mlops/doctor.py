@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from usecase.mlops.contract import FILE_NAME, Contract
+from usecase.mlops.engine.definition import Definition
 from usecase.mlops.errors import UserError
 from usecase.mlops.run import LOCK, read_definition
 from usecase.mlops.settings import ENVIRONMENTS, load_settings
 
-MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)
+MIN_PYTHON, MAX_PYTHON = (3, 11, 4), (3, 13)
 MIN_UV, MIN_GIT, MIN_TERRAFORM = (0, 9), (2, 30), (1, 11)
 MIN_FREE_GIB = 2
 
@@ -32,8 +33,8 @@ class Finding:
     fix: str = ""
 
 
-def examine(port: int) -> list[Finding]:
-    """All findings for the repository in the current folder."""
+def examine(port: int | None) -> list[Finding]:
+    """All findings for the repository in the current folder; `port` is that of the service, else of the settings."""
     checks: list[Callable[[], Finding]] = [
         _python,
         lambda: _tool("uv", MIN_UV, "make setup brings one, or see docs.astral.sh/uv", uv_command()),
@@ -41,12 +42,10 @@ def examine(port: int) -> list[Finding]:
         _git_identity,
         lambda: _tool("make", (3, 81), "not needed: use `uv run usecase` instead of make", needed=False),
         _lock,
-        lambda: _file_holds(
-            "settings", lambda: f"{len([load_settings(e) for e in ENVIRONMENTS])} environments are valid"
-        ),
-        lambda: _file_holds("contract", _contract),
-        lambda: _file_holds("pipeline", lambda: f"pipeline.json has {len(read_definition()['Steps'])} steps"),
-        lambda: _port(port),
+        lambda: _says("settings", lambda: f"{len([load_settings(e) for e in ENVIRONMENTS])} environments are valid"),
+        lambda: _says("contract", _contract),
+        lambda: _says("pipeline", lambda: f"pipeline.json has {len(Definition.parse(read_definition()).steps)} steps"),
+        lambda: _says("port", lambda: _port(port), otherwise="warn"),
         _disk,
         _credentials,
     ]
@@ -68,8 +67,8 @@ def uv_command() -> str:
 
 
 def _python() -> Finding:
-    present, text = sys.version_info[:2], platform.python_version()
-    if MIN_PYTHON <= present <= MAX_PYTHON:
+    text = platform.python_version()
+    if sys.version_info[:3] >= MIN_PYTHON and sys.version_info[:2] <= MAX_PYTHON:
         return Finding("ok", "python", text)
     return Finding(
         "fail", "python", text, f"use Python {'.'.join(map(str, MIN_PYTHON))} to {'.'.join(map(str, MAX_PYTHON))}"
@@ -120,18 +119,19 @@ def _contract() -> str:
     return f"{len(contract.features)} features, {contract.task.replace('_', ' ')} of {contract.target.name!r}"
 
 
-def _file_holds(name: str, read: Callable[[], str]) -> Finding:
+def _says(name: str, read: Callable[[], str], otherwise: Literal["fail", "warn"] = "fail") -> Finding:
     try:
         return Finding("ok", name, read())
     except UserError as error:
-        return Finding("fail", name, str(error))
+        return Finding(otherwise, name, str(error))
 
 
-def _port(port: int) -> Finding:
+def _port(port: int | None) -> str:
+    number = port or load_settings().serving.port
     with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)):
-            return Finding("ok", "port", f"{port} is free")
-    return Finding("warn", "port", f"{port} is in use", "stop what uses it, or make serve port=N")
+        if probe.connect_ex(("127.0.0.1", number)):
+            return f"{number} is free"
+    raise UserError(f"{number} is in use: stop what uses it, or make serve port=N")
 
 
 def _disk() -> Finding:

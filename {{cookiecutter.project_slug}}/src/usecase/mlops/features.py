@@ -1,7 +1,7 @@
 """From typed rows to the model's matrix: fitted once in Preprocess, written as preprocessor.json, applied everywhere.
 
 XGBoost takes missing values as they are, so nothing is imputed or scaled. Categories become one column per value
-(an unseen one is all zeros), booleans 0 and 1, dates days since 1970 with month and weekday.
+(an unseen one is all zeros), booleans 0 and 1, dates days since 1970 with month and weekday, durations seconds.
 """
 
 import json
@@ -44,7 +44,8 @@ class Input(BaseModel):
     def encode(self, values: pl.Series) -> pl.DataFrame:
         """`values` (n rows) as n x len(feature_names) float32 columns; missing values are NaN."""
         if self.kind == "number":
-            parts = [values.cast(pl.Float32)]
+            seconds = values.dtype == pl.Duration
+            parts = [values.dt.total_milliseconds() / 1000 if seconds else values.cast(pl.Float32)]
         elif self.kind == "date":
             parts = [values.cast(pl.Date).cast(pl.Int32), values.dt.month(), values.dt.weekday()]
         else:
@@ -116,8 +117,10 @@ class Preprocessor(BaseModel):
 
 
 def _input(values: pl.Series) -> Input:
-    if values.dtype.is_temporal():
+    if values.dtype in (pl.Date, pl.Datetime):
         return Input(name=values.name, kind="date")
     if values.dtype == pl.String:
         return Input(name=values.name, kind="category", categories=sorted(values.drop_nulls().unique().to_list()))
-    return Input(name=values.name, kind="number")
+    if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Duration):
+        return Input(name=values.name, kind="number")
+    raise UserError(f"feature {values.name!r} is {values.dtype}: make it a number, text, boolean, date or duration")

@@ -46,9 +46,9 @@ DATETIME_FORMATS = [
     "%m/%d/%Y %H:%M",
 ]
 
-ID_NAME = re.compile(
-    r"(^|[_\s.-])(id|uuid|guid|key|index)$|^(row|record)[_\s.-]?(no|nr|number|num)$|[a-z]Id$|[a-z]ID$", re.IGNORECASE
-)
+ID_NAME = re.compile(r"(^|[_\s.-])(?i:id|uuid|guid|key)$|^(?i:row|record)[_\s.-]?(?i:no|nr|number|num)$|[a-z](Id|ID)$")
+CODE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
+DECORATED_NUMBER = r"^[€$£]?\s?[+-]?\d[\d.,' ]*\s?[%€$£]?$"
 # Words of a column name that usually stand for a person, after the categories of GDPR Art. 4(1) and NIST SP 800-122.
 PII_NAME = re.compile(
     r"(^|[_\s.-])(e?-?mail|phone|mobile|telephone|fax|ssn|social security|passport|iban|account number|credit card"
@@ -112,9 +112,11 @@ def infer(
             )
     refuse_few(rows)
 
-    missing_values = ["", *_missing_words(rows)]
-    columns = [_Column(name, blank_to_null(rows[name], missing_values)) for name in rows.columns]
     checks: list[str] = []
+    missing_values = ["", *_missing_words(rows)]
+    if missing_values[1:]:
+        checks.append(f"missing values: {', '.join(map(repr, missing_values[1:]))} in any column is taken as no value")
+    columns = [_Column(name, blank_to_null(rows[name], missing_values)) for name in rows.columns]
     for column in columns:
         _infer_type(column, checks)
     goal = next(column for column in columns if column.name == target)
@@ -122,7 +124,7 @@ def infer(
     for column in columns:
         if column is not goal:
             _infer_role(column, goal, column.name == id_column, checks)
-    _keep_one_id(columns, id_column)
+    _keep_one_id(columns, id_column, checks)
     for column in columns:
         _note_pii(column, checks)
         if column.role != "ignored":
@@ -242,6 +244,10 @@ def _infer_type(column: _Column, checks: list[str]) -> None:
             if len(fitting) > 1:
                 checks.append(f"{column.name}: dates fit {' and '.join(fitting)}: {fitting[0]} was taken")
             return
+    if values.str.contains(DECORATED_NUMBER).all() and not leading_zero:
+        checks.append(
+            f"{column.name}: looks like numbers ({values[0]!r}), but only 1234.5 is read as one: taken for text"
+        )
 
 
 def _fits(values: pl.Series, kind: str, pattern: str) -> bool:
@@ -338,8 +344,8 @@ def _named_like_an_id(column: _Column) -> bool:
 
 
 def _codes(values: pl.Series) -> bool:
-    """Whether all values are short and of one word, as keys and numbers are and texts and addresses are not."""
-    return bool(values.str.contains(r"^[^\s@]{1,40}$").all())
+    """Whether all values are short and of one word, as keys are and texts, amounts and addresses are not."""
+    return bool(values.str.contains(CODE).all())
 
 
 def _ignore(column: _Column, reason: str, checks: list[str]) -> None:
@@ -351,12 +357,14 @@ def _counts_rows(values: pl.Series) -> bool:
     return bool((values.diff().drop_nulls() == 1).all())
 
 
-def _keep_one_id(columns: list[_Column], id_column: str | None) -> None:
+def _keep_one_id(columns: list[_Column], id_column: str | None, checks: list[str]) -> None:
     """The one that was asked for, else the first that is named like an id, else the first."""
     ids = [column for column in columns if column.role == "id"]
     ids.sort(key=lambda column: (column.name != id_column, not _named_like_an_id(column)))
+    if ids and id_column is None:
+        checks.append(f"{ids[0].name}: taken as the id, {ids[0].reason}; rows are split by it. Another: id=COLUMN")
     for column in ids[1:]:
-        column.role, column.reason = "ignored", "a second id"
+        _ignore(column, f"a second id beside {ids[0].name}", checks)
 
 
 def _note_pii(column: _Column, checks: list[str]) -> None:

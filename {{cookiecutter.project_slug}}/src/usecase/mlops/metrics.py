@@ -60,34 +60,25 @@ def evaluate(
         }
     if task == "binary_classification":
         report |= _curves(actual, predicted[:, 1])
-    key = task if task.endswith("classification") else "regression"
-    return {f"{key}_metrics": report}
+    return {f"{task}_metrics": report}
 
 
-def check_thresholds(task: str, evaluation: Mapping[str, Any], thresholds: Mapping[str, Any]) -> dict[str, Any]:
-    """quality.json as a mapping: each threshold of the task, whether it holds, and the whole in one sentence.
+def check_thresholds(evaluation: Mapping[str, Any], thresholds: Mapping[str, Any]) -> dict[str, Any]:
+    """quality.json as a mapping: each threshold, whether it holds, and the whole in one sentence.
 
-    thresholds: task -> metric -> {"minimum": x} or {"maximum": x}. Raises UserError for an unknown metric.
+    thresholds: metric -> {"minimum": x} or {"maximum": x}. Raises UserError for a metric that evaluation.json lacks.
     """
-    found = evaluation[f"{task}_metrics"]
+    section, found = next(iter(evaluation.items()))
     checks = []
-    for metric, limits in thresholds.get(task, {}).items():
-        if metric not in POINTS[task]:
-            raise UserError(f"quality.{task}.{metric}: no such metric: use one of {', '.join(POINTS[task])}")
+    for metric, limits in thresholds.items():
+        if "value" not in found.get(metric, {}):
+            known = ", ".join(name for name, values in found.items() if "value" in values)
+            raise UserError(f"quality.{section.removesuffix('_metrics')}.{metric}: no such metric: use one of {known}")
         value = found[metric]["value"]
         for bound, limit in limits.items():
-            if limit is None:
-                continue
             passed = value >= limit if bound == "minimum" else value <= limit
-            checks.append(
-                {
-                    "metric": metric,
-                    "value": value,
-                    "operator": ">=" if bound == "minimum" else "<=",
-                    "threshold": limit,
-                    "passed": passed,
-                }
-            )
+            sign = ">=" if bound == "minimum" else "<="
+            checks.append({"metric": metric, "value": value, "operator": sign, "threshold": limit, "passed": passed})
     failed = [check for check in checks if not check["passed"]]
     words = [
         f"{c['metric']} {c['value']:.4g} {'is' if c['passed'] else 'is not'} {c['operator']} {c['threshold']:g}"

@@ -11,7 +11,7 @@ from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.model import Predictions
-from usecase.mlops.tables import parse_csv
+from usecase.mlops.tables import parse_csv, unnamed
 
 CSV, JSON = "text/csv", "application/json"
 MEDIA_TYPES = (JSON, CSV)
@@ -28,7 +28,7 @@ class RequestError(Exception):
 
 
 def read_rows(body: bytes, content_type: str) -> pl.DataFrame:
-    """Rows (n) of text cells; columns column_1, column_2, ... when the request names none. Raises RequestError."""
+    """Rows (n) of text cells; columns are `unnamed` when the request is CSV or lists. Raises RequestError."""
     media_type = content_type.split(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES:
         raise RequestError(
@@ -43,29 +43,31 @@ def read_rows(body: bytes, content_type: str) -> pl.DataFrame:
 def typed_features(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """The features of `rows` in the contract's types and order. Raises RequestError naming row and column.
 
-    Without column names the cells are taken in contract order. Known columns that are no features are dropped.
+    Rows without column names may begin with a header: a line that holds the name of a feature. Else the cells are taken
+    in contract order. Known columns that are no features are dropped.
     """
-    names = [column.name for column in contract.features]
-    if (
-        all(name == f"column_{position}" for position, name in enumerate(rows.columns, start=1))
-        and rows.columns != names
-    ):
-        first = [str(cell) for cell in rows.row(0)]
-        if set(names) <= set(first):
-            rows = rows.slice(1).rename(dict(zip(rows.columns, first, strict=True)))
-        elif rows.width == len(names):
-            rows = rows.rename(dict(zip(rows.columns, names, strict=True)))
-        else:
-            raise RequestError(
-                f"row 1 has {rows.width} cells, the contract has {len(names)} features: {', '.join(names[:5])}, ..."
-            )
-        if rows.height == 0:
-            raise RequestError("the body has a header but no rows")
+    if rows.columns and rows.columns[0] == unnamed(0):
+        rows = _named(rows, [column.name for column in contract.features])
     checked = check_rows(rows, contract, roles=("feature",))
     if checked.problems:
         problem = checked.problems[0]
         raise RequestError(str(problem), row=problem.row, column=problem.column)
     return checked.frame
+
+
+def _named(rows: pl.DataFrame, features: list[str]) -> pl.DataFrame:
+    first = ["" if cell is None else str(cell) for cell in rows.row(0)]
+    if not set(first) & set(features):
+        if rows.width != len(features):
+            some = ", ".join(features[:5]) + (", ..." if len(features) > 5 else "")
+            raise RequestError(f"row 1 has {rows.width} cells, the contract has {len(features)} features: {some}")
+        return rows.rename(dict(zip(rows.columns, features, strict=True)))
+    twice = [name for name in first if first.count(name) > 1]
+    if twice:
+        raise RequestError(f"the header names {twice[0]!r} twice", column=twice[0])
+    if rows.height == 1:
+        raise RequestError("the body has a header but no rows")
+    return rows.slice(1).rename(dict(zip(rows.columns, first, strict=True)))
 
 
 def write_predictions(predictions: Predictions, accept: str) -> bytes:
@@ -108,35 +110,35 @@ def _read_json(body: bytes) -> pl.DataFrame:
     if not isinstance(rows, list) or not rows:
         raise RequestError('send {"instances": [{"column": value, ...}, ...]} with at least one row')
     first = rows[0]
-    if not isinstance(first, dict | list) or any(type(row) is not type(first) for row in rows):
+    if not isinstance(first, dict | list) or any(type(row) is not type(first) for row in rows) or not first:
         raise RequestError("each row must be an object of column and value, or a list of values in contract order")
+    records: list[dict[str, Any]] = rows
     if isinstance(first, list):
-        width = len(first)
-        named = [{f"column_{i}": cell for i, cell in enumerate(row, start=1)} for row in rows]
-    else:
-        width = len(first)
-        named = rows
-    columns = dict.fromkeys(name for row in named for name in row)
-    for number, row in enumerate(named, start=1):
-        if isinstance(first, list) and len(row) != width:
-            raise RequestError(f"row {number} has {len(row)} cells, row 1 has {width}", row=number)
-        for name, cell in row.items():
-            if isinstance(cell, dict | list):
-                raise RequestError(
-                    f"row {number}, column {name!r}: a cell holds one value, not a list or an object",
-                    row=number,
-                    column=name,
-                )
-    return pl.DataFrame(
-        {name: [_text(row.get(name)) for row in named] for name in columns}, schema=dict.fromkeys(columns, pl.String)
-    )
+        for number, row in enumerate(rows, start=1):
+            if len(row) != len(first):
+                raise RequestError(f"row {number} has {len(row)} cells, row 1 has {len(first)}", row=number)
+        records = [{unnamed(position): cell for position, cell in enumerate(row)} for row in rows]
+    columns = dict.fromkeys(name for record in records for name in record)
+    cells = {
+        name: [_text(record.get(name), number, name) for number, record in enumerate(records, 1)] for name in columns
+    }
+    return pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.String))
 
 
-def _text(cell: str | float | bool | None) -> str | None:
+def _text(cell: Any, row: int, column: str) -> str | None:
     """A JSON cell as the text that a CSV would hold."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    return str(cell).lower() if isinstance(cell, bool) else repr(cell)
+    if isinstance(cell, dict | list):
+        raise RequestError(
+            f"row {row}, column {column!r}: a cell holds one value, not a list or an object", row=row, column=column
+        )
+    if cell is None:
+        return None
+    text = cell if isinstance(cell, str) else str(cell).lower() if isinstance(cell, bool) else repr(cell)
+    try:
+        (text + column).encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"row {row}: text holds half a character (a lone surrogate)", row=row) from None
+    return text
 
 
 def _refuse_constant(name: str) -> None:

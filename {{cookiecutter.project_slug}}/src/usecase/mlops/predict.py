@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from usecase.mlops.check import as_text
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.tables import read_table
@@ -30,7 +31,7 @@ def read_rows(data: Path | None, contract: Contract) -> pl.DataFrame:
 
 def ask_service(rows: pl.DataFrame, contract: Contract, port: int) -> pl.DataFrame:
     """Predictions for rows of `read_rows`, with the id or row number before them and the known target behind."""
-    features = rows.select([column.name for column in contract.features if column.name in rows.columns])
+    features = as_text(rows.select(c.name for c in contract.features if c.name in rows.columns), contract)
     answers: list[dict[str, Any]] = []
     for start in range(0, rows.height, BATCH_ROWS):
         answers += _ask(f"http://127.0.0.1:{port}/invocations", features.slice(start, BATCH_ROWS).write_csv().encode())

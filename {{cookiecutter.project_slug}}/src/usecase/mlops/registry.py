@@ -19,7 +19,7 @@ REGISTRY = Path(".local/registry")
 LATEST = "latest"
 MODEL_DATA, EVALUATION, PACKAGE = "model.tar.gz", "evaluation.json", "package.json"
 
-# The metric that stands for a version in a list, by section of evaluation.json.
+# The usual metric of a kind of problem, by section of evaluation.json.
 MAIN_METRIC = {
     "binary_classification_metrics": "auc",
     "multiclass_classification_metrics": "accuracy",
@@ -44,6 +44,10 @@ class ModelPackage:
         """PendingManualApproval, Approved or Rejected."""
         return str(self.description["ModelApprovalStatus"])
 
+    def created_by(self, execution: str) -> bool:
+        """Whether this pipeline execution made the version, rather than finding it there already."""
+        return execution in str(self.description["CustomerMetadataProperties"].get("PipelineExecution", ""))
+
     @property
     def model_data(self) -> Path:
         """The model.tar.gz of the version."""
@@ -57,9 +61,11 @@ class ModelPackage:
 
     @property
     def main_metric(self) -> tuple[str, float]:
-        """Name and value of the metric that stands for the version."""
+        """Name and value of the metric that stands for the version: the usual one of its kind, else the first."""
         section, values = next(iter(self.evaluation.items()))
-        name = MAIN_METRIC[section]
+        measured = [name for name, metric in values.items() if "value" in metric]
+        main = MAIN_METRIC.get(section, "")
+        name = main if main in measured else measured[0]
         return name, float(values[name]["value"])
 
     def verify(self) -> None:

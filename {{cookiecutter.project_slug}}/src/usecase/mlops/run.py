@@ -40,7 +40,12 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
         register=_register,
         on_event=progress.show,
     )
-    return engine.run(start_parameters(settings, contract) | dict(overrides))
+    facts = start_parameters(settings, contract)
+    chosen = settings.pipeline.parameters | dict(overrides)
+    for name in chosen:
+        if name in facts:  # hashes and locations are evidence, not a choice
+            raise UserError(f"parameter {name} is filled by the run itself: take it out")
+    return engine.run(facts | chosen)
 
 
 def read_definition() -> dict[str, Any]:
@@ -53,11 +58,13 @@ def read_definition() -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise UserError(f"{DEFINITION}: is not valid JSON ({error}): run `make pipeline`") from None
+    if not isinstance(definition, dict) or not definition.get("Steps"):
+        raise UserError(f"{DEFINITION}: holds no steps: run `make pipeline` to compile it again")
     return definition
 
 
 def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:
-    """Values for the parameters that are known only when an execution starts, and those that the settings name."""
+    """Values for the parameters that are known only when an execution starts: what runs on what, and from where."""
     lock_hash = hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none"
     return {
         "InputDataUri": DATA_URI,
@@ -67,11 +74,12 @@ def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | 
         "RoleArn": "local",
         "DefaultBucket": "local",
         "ModelPackageGroupName": settings.model_package_group,
-        "QualityThresholds": settings.quality.model_dump_json(exclude_none=True),
+        "QualityThresholds": json.dumps(
+            settings.quality.model_dump(exclude_none=True)[contract.task], separators=(",", ":")
+        ),
         "GitSha": _git_sha(),
         "ContractHash": contract.sha256,
         "LockHash": lock_hash,
-        **settings.pipeline.parameters,
     }
 
 
@@ -113,9 +121,9 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
     }
     say("")
     if data := reports.get("DataReport"):
-        parts = ", ".join(f"{count} {name}" for name, count in data["splits"].items())
+        parts = ", ".join(f"{count} {name}" for name, count in data.get("splits", {}).items())
         say(f"{'Data':<11}{data['rows']} rows, {data['features']} features: {parts}")
-        for warning in data["warnings"]:
+        for warning in data.get("warnings", []):
             say(f"{'Warning':<11}{warning}")
     if evaluation := reports.get("EvaluationReport"):
         task, values = next(iter(evaluation.items()))
@@ -141,7 +149,8 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
     )
     package = next((p for p in packages if p.version == version), None)
     if package:
-        say(f"{'Registered':<11}version {package.version}, {package.status}, in {package.folder}")
+        word = "Registered" if package.created_by(execution.id) else "Unchanged"
+        say(f"{word:<11}version {package.version}, {package.status}, in {package.folder}")
         if package.status == "PendingManualApproval":
             say(f"{'Next':<11}make approve version={package.version}, then make serve")
         elif package.status == "Approved":
@@ -158,14 +167,15 @@ def _register(arguments: Mapping[str, Any], resolve: Callable[[str], Path]) -> d
 
 
 def _git_sha() -> str:
-    """The commit of the working tree, marked when there are changes on top; `none` outside of git."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
+    """The commit, with `-dirty` when the code or what it is built from differs; `none` outside of git."""
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
         return "none"
-    return described.stdout.strip()
+    return commit + ("-dirty" if _git("status", "--porcelain", "--", str(SOURCE), str(DEFINITION), str(LOCK)) else "")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

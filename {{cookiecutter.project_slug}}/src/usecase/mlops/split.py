@@ -9,6 +9,7 @@ import polars as pl
 
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
+from usecase.mlops.tables import row_texts
 
 SALT = b"usecase-split-1"
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -20,7 +21,7 @@ def split(rows: pl.DataFrame, contract: Contract) -> dict[str, pl.DataFrame]:
     Raises UserError when a part is too small to train or to measure with.
     """
     key = rows.select(contract.id.name) if contract.id else rows
-    points = pl.Series([_point(text) for text in _row_texts(key)], dtype=pl.Float64)
+    points = pl.Series([_point(text) for text in row_texts(key.select(sorted(key.columns)))], dtype=pl.Float64)
     parts = {}
     low = 0.0
     for name, share in SHARES.items():
@@ -29,11 +30,6 @@ def split(rows: pl.DataFrame, contract: Contract) -> dict[str, pl.DataFrame]:
     for name, part in parts.items():
         _refuse_thin(name, part, rows.height, contract)
     return parts
-
-
-def _row_texts(rows: pl.DataFrame) -> list[str]:
-    cells = [pl.col(name).cast(pl.String).fill_null("\x00") for name in sorted(rows.columns)]
-    return rows.select(pl.concat_str(cells, separator="\x1f")).to_series().to_list()
 
 
 def _point(text: str) -> float:

@@ -10,7 +10,7 @@ from usecase.mlops.errors import UserError
 
 NEXT = """\
 Ready. Next:
-  make run                       train on data/sample.csv, evaluate, register
+  make run                       train on the data of data_contract.yaml, evaluate, register
   make approve version=latest    let the new version be served
   make serve                     and, in another terminal: make predict
 With your own data first: make contract data=FILE target=COLUMN"""
@@ -23,7 +23,11 @@ def set_up(say: Callable[[str], None]) -> None:
     if not _git("rev-parse", "--is-inside-work-tree"):
         _first_commit(say)
     if Path(".git").is_dir() and not Path(".git/hooks/pre-commit").exists():
-        subprocess.run([sys.executable, "-m", "pre_commit", "install"], check=False, capture_output=True)
+        command = [sys.executable, "-m", "pre_commit", "install"]
+        installed = subprocess.run(command, check=False, capture_output=True, text=True)
+        if installed.returncode:
+            reason = (installed.stdout + installed.stderr).strip().splitlines()[:1]
+            say(f"git hooks were not installed ({', '.join(reason)}): CI makes the same checks")
     say(NEXT)
 
 

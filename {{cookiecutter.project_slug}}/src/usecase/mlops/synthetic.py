@@ -9,12 +9,17 @@ import polars as pl
 from usecase.mlops.check import DTYPES
 from usecase.mlops.contract import Column, Contract
 
+ROWS, ROWS_PER_CLASS = 300, 40
 MISSING_SHARE = 0.05
 FIRST_DAY = date(2020, 1, 1)
 
 
-def synthetic_rows(contract: Contract, count: int = 300, seed: int = 0) -> pl.DataFrame:
-    """`count` typed rows that keep the contract: id, features and target. The target follows the first feature."""
+def synthetic_rows(contract: Contract, count: int | None = None, seed: int = 0) -> pl.DataFrame:
+    """`count` typed rows that keep the contract: id, features and target. The target follows the first feature.
+
+    By default so many that each class is in each part of a split.
+    """
+    count = count or max(ROWS, ROWS_PER_CLASS * len(contract.classes))
     generator = np.random.default_rng(seed)
     columns = {column.name: _values(column, count, generator) for column in contract.features}
     order = np.argsort(

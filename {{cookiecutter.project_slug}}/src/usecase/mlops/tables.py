@@ -5,6 +5,7 @@ CSV cells are read as text; the data contract gives them their types (`usecase.m
 
 import csv
 import gzip
+import re
 import zlib
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import polars as pl
 from usecase.mlops.errors import UserError
 
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
 QUOTE = b'"'
+BLANK_LINE = re.compile(rb"\n(?:[ \t]*\r?\n)+")
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 
@@ -24,9 +27,9 @@ def read_table(path: Path) -> pl.DataFrame:
     Raises UserError with one line when the file is missing, empty, has no rows, or is not what it seems.
     """
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
+        files = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
         if not files:
-            raise UserError(f"{path}: the folder holds no data file")
+            raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)})")
         frames = [read_table(file) for file in files]
         for file, frame in zip(files, frames, strict=True):
             if set(frame.columns) != set(frames[0].columns):
@@ -44,11 +47,11 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
-    """CSV text (RFC 4180, UTF-8, comma) as a frame of text columns; without `header` they are named column_1, ...
+    """CSV text (RFC 4180, UTF-8, comma) as a frame of text columns; without `header` they are `unnamed`
 
     `source` names the text in errors. Raises UserError.
     """
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = _plain_lines(content.removeprefix(b"\xef\xbb\xbf"), source)
     if content.startswith(_PARQUET) or b"\x00" in content[:4096]:
         raise UserError(f"{source}: is not text: give a CSV in UTF-8 or a Parquet file")
     try:
@@ -69,7 +72,12 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
         raise UserError(f"{source}: {reason}") from None
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
-    return frame if header else frame.rename(lambda name: f"column_{frame.get_column_index(name) + 1}")
+    return frame if header else frame.rename(lambda name: unnamed(frame.get_column_index(name)))
+
+
+def unnamed(position: int) -> str:
+    """The name of the column at `position` (from 0) of rows that came without names: no header holds such a one."""
+    return f"#{position + 1}"
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -92,10 +100,27 @@ def _parse_parquet(path: Path, content: bytes) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path}: the Parquet file is damaged ({_first_line(error)}): write it again") from None
     _check_header(frame.columns, str(path))
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype == pl.Binary]
-    if nested:
-        raise UserError(f"{path}: column {nested[0]!r} holds lists, structs or bytes: keep one value per cell")
-    return frame
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
+            raise UserError(f"{path}: column {name!r} holds {dtype}: give one number, text, boolean or date per cell")
+    return frame.select(_plain_type(frame[name]) for name in frame.columns)
+
+
+def _plain_type(values: pl.Series) -> pl.Series:
+    """Types that only Parquet has, as the ones a contract knows: categories as text, time zones as UTC."""
+    if values.dtype in (pl.Categorical, pl.Enum, pl.Null):
+        return values.cast(pl.String)
+    if values.dtype == pl.Decimal:
+        return values.cast(pl.Float64)
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        return values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return values
+
+
+def row_texts(rows: pl.DataFrame) -> list[str]:
+    """Each row (n) as one text, for hashing: cells in column order, missing ones marked."""
+    cells = [pl.col(name).cast(pl.String).fill_null("\x00") for name in rows.columns]
+    return rows.select(pl.concat_str(cells, separator="\x1f")).to_series().to_list()
 
 
 def _check_header(names: list[str], source: str) -> None:
@@ -110,6 +135,19 @@ def _check_header(names: list[str], source: str) -> None:
     for position, name in enumerate(names):
         if names.index(name) != position:
             raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
+
+
+def _plain_lines(content: bytes, source: str) -> bytes:
+    """Line ends of old Macs as others have them; blank lines taken out, since polars makes rows of them."""
+    if b"\r" in content and b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
+    content = content.lstrip(b"\r\n")
+    if not BLANK_LINE.search(content):
+        return content
+    if QUOTE in content:  # it may stand inside of a cell
+        line = content[: BLANK_LINE.search(content).start()].count(b"\n") + 2  # type: ignore[union-attr]
+        raise UserError(f"{source}: line {line} is blank: take it out, or the line break out of the quoted cell")
+    return BLANK_LINE.sub(b"\n", content)
 
 
 def _open_quote(content: bytes) -> str | None:
