@@ -1,4 +1,4 @@
-# Works on a machine with git, make and Python 3.11 or newer; everything else comes into .venv.
+# Works on a machine with git, make and Python 3.11.4 to 3.13; everything else comes into .venv.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -23,8 +23,8 @@ help: ## these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 .venv/ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $$($(PYTHON) --version 2>&1) is too old: make PYTHON=python3.12 (3.11 or newer)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))' || \
+	  { echo "error: $$($(PYTHON) --version 2>&1): 3.11.4 to 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "preparing .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv

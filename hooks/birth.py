@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import jinja2
 import yaml
 
+PROJECT_FOLDER = "{{" + "cookiecutter.project_slug" + "}}"
 GITLAB_SETUP = ["uv", "run", "--script", "tools/gitlab_setup.py", "apply"]
 # What Copier takes for a git repository without further signs (its documentation, "template URLs").
 COPIER_GIT_PREFIXES = ("git@", "git://", "git+", "https://github.com/", "https://gitlab.com/")
@@ -29,7 +30,7 @@ def finish(project: Path, template: Path, answers: Mapping[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")  # a name may not fit the terminal's encoding
     spec = yaml.safe_load((template / "copier.yml").read_text(encoding="utf-8"))
-    prune(project, exclusions(spec, answers))
+    prune(project, template / PROJECT_FOLDER, exclusions(spec, answers))
     commit, warning = birth_commit(template)
     record_origin(project / ".copier-answers.yml", commit, source(template, answers))
     created = answers["create_gitlab_project"] == "yes" and create_gitlab_project(project)
@@ -45,16 +46,20 @@ def exclusions(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]
     return [pattern for pattern in rendered if pattern]
 
 
-def prune(project: Path, patterns: list[str]) -> None:
-    """Remove what the patterns match, and the folders that are empty then."""
+def prune(project: Path, tree: Path, patterns: list[str]) -> None:
+    """Remove what the patterns match among the files of the template's tree, and the folders that are empty then.
+
+    A bake over an existing project (`--overwrite-if-exists`) must not touch what the template did not bring.
+    """
+    ours = [path.relative_to(tree) for path in tree.rglob("*")]
     for pattern in patterns:
-        for path in list(project.glob(pattern.removeprefix("/"))):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-    for folder in sorted(project.rglob("*/"), reverse=True):  # children before their parents
-        if ".git" not in folder.parts and not any(folder.iterdir()):
+        for match in {path.relative_to(tree) for path in tree.glob(pattern.removeprefix("/"))}:
+            for path in (path for path in ours if path == match or match in path.parents):
+                if not (project / path).is_dir():
+                    (project / path).unlink(missing_ok=True)
+    for path in sorted(ours, reverse=True):  # children before their parents
+        folder = project / path
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 

@@ -170,13 +170,24 @@ def test_a_template_without_git_has_its_written_version(tmp_path: Path) -> None:
     assert answers["_commit"] == f"v{version}"
 
 
-def test_baking_over_a_repository_leaves_its_git_alone(template: Path, tmp_path: Path) -> None:
-    """Pruning removes empty folders, and git needs some of its own."""
+def test_baking_over_a_repository_leaves_what_is_not_the_templates(template: Path, tmp_path: Path) -> None:
+    """Pruning takes only what the template brought: no file of the user, ignored or not, and no empty folder."""
     project = baking.bake("cookiecutter", template, tmp_path)
     git(project, "init", "--quiet")
     baking.commit(project, "Birth")
+    own = [
+        project / name
+        for name in (".local/registry/1/package.json", ".venv/pyvenv.cfg", "terraform/own.tf", "docs/new/empty.d")
+    ]
+    for path in own:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (project / "docs/new/empty").mkdir()
+    baking.commit(project, "Work")
     before = sorted(project.glob(".git/**/*"))
     done = baking.run_tool("cookiecutter", template, tmp_path, {}, "--overwrite-if-exists")
     assert done.returncode == 0, done.stderr
     assert sorted(project.glob(".git/**/*")) == before
     assert git(project, "status", "--porcelain") == ""
+    assert all(path.exists() for path in own)
+    assert (project / "docs/new/empty").is_dir()

@@ -83,7 +83,7 @@ def test_jobs_per_event_at_the_largest(baked: Path) -> None:
         "version tag": full,
         "other tag": set(),
         "schedule": {"secrets", "dependencies"},
-        "web": full | {"publish-image"},
+        "web": full,
         "child of a parent's main": full | {"publish-image"},
         "api": set(),
     }
@@ -319,7 +319,7 @@ def test_an_image_is_pushed_by_the_publishing_job_alone(baked: Path, tmp_path: P
     assert "output" not in built
     assert "secret" not in built
     published = run_script(baked, "publish-image", tmp_path, {**variables, "NETRC_FILE": "/netrc"})
-    assert "<--output><type=image,name=registry.example.com/ds/churn:abc,push=true>" in published
+    assert "<--output><type=image,name=registry.example.com/ds/churn/usecase:abc,push=true>" in published
     assert "<--secret><id=netrc,src=/netrc>" in published
     login = yaml.safe_load((tmp_path / ".docker/config.json").read_text())
     assert login == {"auths": {"registry.example.com": {"username": "user", "password": "secret"}}}

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S uv run --script
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["python-gitlab==8.6.0", "pyyaml==6.0.3"]
+# dependencies = ["python-gitlab==8.6.0", "pyyaml==6.0.3", "requests==2.34.2"]
 # ///
 """Makes the GitLab project what gitlab.yml says.
 

@@ -1053,3 +1053,18 @@ def test_old_executions_go_and_cached_outputs_stay(repo: Repo, monkeypatch: pyte
         ]
     )
     assert repo.states(repo.run(kept)) == {"kept": "Cached"}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print('error: a retried warning')\nraise ValueError('bad label')", "ValueError: bad label"),
+        ("raise RuntimeError('first\\n[bt] (8) somewhere')", "RuntimeError: first"),
+        ("try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise KeyError('x') from e", "KeyError: 'x'"),
+    ],
+)
+def test_an_exception_is_the_reason_whatever_was_printed_before(repo: Repo, code: str, reason: str) -> None:
+    failure = repo.run(repo.processing("job", code)).failure
+    assert failure is not None
+    assert failure.reason == reason
+    assert any(line.startswith("Traceback") for line in failure.tail)

@@ -292,13 +292,16 @@ class Sandbox:
             stream.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
             text = self._name_sources(stream.read().decode("utf-8", "replace"))
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("error: ")]
         if status < 0:
             hint = "; most often the machine ran out of memory" if -status == signal.SIGKILL else ""
             reason = f"killed by signal {-status} ({signal.strsignal(-status)}){hint}"
             return JobError(reason, lines[-TAIL_LINES:], self.log)
+        errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+        raised = _exception_line(lines)
+        if raised is not None and (not errors or raised > errors[-1]):
+            return JobError(lines[raised], lines[max(0, raised - TAIL_LINES) : raised], self.log)
         if errors:
-            return JobError(errors[-1].removeprefix("error: "), (), self.log)
+            return JobError(lines[errors[-1]].removeprefix("error: "), (), self.log)
         reason = lines.pop() if lines else f"exit status {status} without a word"
         return JobError(reason, lines[-TAIL_LINES:], self.log)
 
@@ -318,6 +321,15 @@ class Sandbox:
 
     def _rewrite(self, text: str) -> str:
         return _OPT_ML.sub(lambda _: str(self.ml), text)
+
+
+def _exception_line(lines: Sequence[str]) -> int | None:
+    """The number of the line `SomeError: message` under the last traceback; a message may go on for more lines."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not begins:
+        return None
+    frames = range(begins[-1] + 1, len(lines))
+    return next((number for number in frames if not lines[number].startswith((" ", "\t"))), None)
 
 
 def pack(folder: Path, archive: Path) -> None:
