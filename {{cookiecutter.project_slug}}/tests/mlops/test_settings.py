@@ -37,6 +37,12 @@ def test_own_values_win_and_the_rest_stays(tmp_path: Path) -> None:
     assert (limits["r2"].minimum, limits["mae"].maximum) == (0.9, 3)
 
 
+def test_a_key_without_a_value_is_not_given(tmp_path: Path) -> None:
+    settings = load(tmp_path, "aws_region:\nquality:\n  regression:\n    # r2: { minimum: 0.9 }\n")
+    assert settings.aws_region == "eu-central-1"
+    assert settings.quality.regression["r2"].minimum == 0.5
+
+
 @pytest.mark.parametrize(
     ("own", "says"),
     [

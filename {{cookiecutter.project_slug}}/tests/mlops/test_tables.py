@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from usecase.mlops.checksum import file_sha256
 from usecase.mlops.errors import UserError
 from usecase.mlops.tables import read_table
 
@@ -105,11 +104,3 @@ def test_files_of_one_folder_must_agree(tmp_path: Path) -> None:
     (tmp_path / "2.csv").write_text("a,c\n1,x\n")
     with pytest.raises(UserError, match=r"2\.csv: has other columns than 1\.csv"):
         read_table(tmp_path)
-
-
-def test_checksum_sees_content_and_names(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("1")
-    before = file_sha256(tmp_path)
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert file_sha256(tmp_path) != before
-    assert file_sha256(tmp_path / "b") == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"

@@ -8,7 +8,7 @@ from usecase.mlops.errors import UserError
 
 # SageMaker shows the first 1024 characters of these files: as FailureReason of a training job ("How Amazon SageMaker
 # Provides Training Information"), and as ExitMessage of a processing job ("Build Your Own Processing Container").
-FAILURE_FILE = {"training": Path("/opt/ml/output/failure"), "processing": Path("/opt/ml/output/message")}
+FAILURE_FILES = (Path("/opt/ml/output/failure"), Path("/opt/ml/output/message"))
 
 
 def run_job(main: Callable[[], None]) -> None:
@@ -17,7 +17,7 @@ def run_job(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         line = f"error: {error}"
-        for path in FAILURE_FILE.values():
+        for path in FAILURE_FILES:
             if path.parent.is_dir():
                 path.write_text(line[:1024])
         sys.exit(line)

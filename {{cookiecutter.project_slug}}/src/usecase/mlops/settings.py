@@ -81,9 +81,11 @@ class Settings(_Section):
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`; mappings are merged, everything else is replaced."""
+    """`over` on top of `base`; mappings are merged, everything else is replaced. A key without a value is not given."""
     merged = dict(base)
     for key, value in over.items():
+        if value is None:
+            continue
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merged[key] = merge(base[key], value)
         else:
