@@ -116,6 +116,18 @@ def test_from_a_csv_to_predictions(repository: Path) -> None:
         assert service.wait(30) == 0
 
 
+def test_a_new_contract_keeps_the_one_before(repository: Path) -> None:
+    own = "# edited by a person\n"
+    (repository / "data_contract.yaml").write_text(own)
+    assert "kept as .local/contracts/" in succeed(
+        repository, "contract", "--data", "my data.csv", "--target", "churned"
+    )
+    (kept,) = (repository / ".local" / "contracts").iterdir()
+    assert kept.read_text() == own
+    again = succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    assert "kept as" not in again
+
+
 def test_a_quality_gate_that_is_missed_stops_the_registration(repository: Path) -> None:
     succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
     local = repository / "config" / "local.yaml"

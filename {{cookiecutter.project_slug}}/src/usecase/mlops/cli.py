@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -80,6 +81,11 @@ def contract(
     if data is None or not target:
         raise UserError("contract needs a file and the column to predict: data=FILE target=COLUMN")
     draft = infer(data, target, task, id_column, root=Path())
+    if CONTRACT_FILE.exists() and CONTRACT_FILE.read_text(encoding="utf-8") != draft.text:
+        kept = Path(".local/contracts") / f"{time.strftime('%Y%m%dT%H%M%S')}.yaml"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        CONTRACT_FILE.rename(kept)
+        typer.echo(f"The contract before is kept as {kept}\n")
     CONTRACT_FILE.write_text(draft.text, encoding="utf-8")
     columns = draft.contract.columns.values()
     width = min(40, max(len(column.name) for column in columns))
