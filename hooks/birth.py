@@ -53,10 +53,11 @@ def prune(project: Path, tree: Path, patterns: list[str]) -> None:
     """
     ours = [path.relative_to(tree) for path in tree.rglob("*")]
     for pattern in patterns:
-        for match in {path.relative_to(tree) for path in tree.glob(pattern.removeprefix("/"))}:
-            for path in (path for path in ours if path == match or match in path.parents):
-                if not (project / path).is_dir():
-                    (project / path).unlink(missing_ok=True)
+        for match in tree.glob(pattern.removeprefix("/")):
+            for path in [match, *match.rglob("*")]:
+                copy = project / path.relative_to(tree)
+                if not copy.is_dir():
+                    copy.unlink(missing_ok=True)
     for path in sorted(ours, reverse=True):  # children before their parents
         folder = project / path
         if folder.is_dir() and not any(folder.iterdir()):

@@ -170,6 +170,21 @@ def test_a_template_without_git_has_its_written_version(tmp_path: Path) -> None:
     assert answers["_commit"] == f"v{version}"
 
 
+def test_pruning_takes_the_templates_files_alone(tmp_path: Path) -> None:
+    tree, project = tmp_path / "tree", tmp_path / "project"
+    for folder, names in (
+        (tree, ["a/b/x.tf", "c/x.py", "d/x.py"]),
+        (project, ["a/b/x.tf", "a/own.tf", "c/x.py", "d/x.py"]),
+    ):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+    (project / "empty").mkdir()
+    birth.prune(project, tree, ["/a", "**/c"])
+    found = sorted(path.relative_to(project).as_posix() for path in project.rglob("*"))
+    assert found == ["a", "a/own.tf", "d", "d/x.py", "empty"]
+
+
 def test_baking_over_a_repository_leaves_what_is_not_the_templates(template: Path, tmp_path: Path) -> None:
     """Pruning takes only what the template brought: no file of the user, ignored or not, and no empty folder."""
     project = baking.bake("cookiecutter", template, tmp_path)

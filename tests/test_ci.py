@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -276,14 +277,15 @@ def test_a_condition_that_gitlab_would_refuse_is_refused(condition: str) -> None
 # Scripts, really run; programs that are not here are replaced by ones that write down how they were called.
 
 
-def run_script(project: Path, job: str, bin_dir: Path, variables: dict[str, str]) -> str:
+def run_script(project: Path, job: str, bin_dir: Path, variables: dict[str, str], project_dir: str = "") -> str:
     """Runs the script of `job` as a runner would; returns the arguments of the recorded programs, a line per call."""
-    content = gitlab_ci.load(project).jobs[job]
+    config = gitlab_ci.load(project, project_dir)
+    content = config.jobs[job]
     calls = bin_dir / "calls"
     for program in ("gitleaks", "buildctl-daemonless.sh"):
         (bin_dir / program).write_text(f'#!/bin/sh\nprintf "<%s>" {program} "$@" >> "{calls}"\necho >> "{calls}"\n')
         (bin_dir / program).chmod(0o755)
-    known = {**gitlab_ci.load(project).variables(content), **variables}
+    known = {**config.variables(content), **variables}
     script = "\n".join(["set -eu", *content["before_script"], *content["script"]])
     settings = {key: gitlab_ci.expand(str(value), known) for key, value in known.items()}
     done = run(
@@ -318,11 +320,85 @@ def test_an_image_is_pushed_by_the_publishing_job_alone(baked: Path, tmp_path: P
     assert "<build-arg:REGISTRY=mirror.example.com>" in built
     assert "output" not in built
     assert "secret" not in built
-    published = run_script(baked, "publish-image", tmp_path, {**variables, "NETRC_FILE": "/netrc"})
+    private = {"NETRC_FILE": "/netrc", "UV_DEFAULT_INDEX": "https://index.example.com/simple"}
+    published = run_script(baked, "publish-image", tmp_path, {**variables, **private})
     assert "<--output><type=image,name=registry.example.com/ds/churn/usecase:abc,push=true>" in published
     assert "<--secret><id=netrc,src=/netrc>" in published
+    assert "<build-arg:UV_DEFAULT_INDEX=https://index.example.com/simple>" in published
     login = yaml.safe_load((tmp_path / ".docker/config.json").read_text())
     assert login == {"auths": {"registry.example.com": {"username": "user", "password": "secret"}}}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("churn/", "usecase-churn"), ("teams/ml/Churn_2/", "usecase-teams-ml-churn-2")]
+)
+def test_each_use_case_of_a_monorepo_has_an_image_with_a_name_gitlab_takes(
+    folder: str, name: str, baked: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(baked, tmp_path / "repository" / folder)
+    registry = {"CI_REGISTRY": "registry.example.com", "CI_REGISTRY_USER": "user", "CI_REGISTRY_PASSWORD": "secret"}
+    image = {"CI_COMMIT_SHA": "abc", "CI_REGISTRY_IMAGE": "registry.example.com/ds/ml"}
+    published = run_script(tmp_path / "repository", "publish-image", tmp_path, registry | image, folder)
+    assert f"name=registry.example.com/ds/ml/{name}:abc,push=true" in published
+
+
+def test_tests_that_the_test_job_leaves_out_run_in_another(baked: Path) -> None:
+    options = tomllib.loads((baked / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    (marker,) = re.findall(r"-m 'not (\w+)'", options)
+    script = gitlab_ci.load(baked).jobs["pipeline-definition"]["script"]
+    assert f"uv run --group sagemaker pytest -m {marker}" in script
+
+
+def test_providers_are_cached_only_with_a_lock_file(baked: Path) -> None:
+    """Without .terraform.lock.hcl, `terraform init` downloads past its cache."""
+    job = gitlab_ci.load(baked).jobs["terraform-test"]
+    cached = "cache" in job or "TF_PLUGIN_CACHE_DIR" in job["variables"]
+    assert not cached or (baked / "terraform/platform/.terraform.lock.hcl").exists()
+
+
+# The template's own pipeline.
+
+
+def own_faults(text: str) -> list[str]:
+    """What is wrong with the images of the template's own pipeline, and with the way to Terraform."""
+    config = yaml.safe_load(text)
+    variables = {**config["variables"], "IMAGE_REGISTRY": "mirror"}
+    images = [config["image"], *[job["image"] for job in config.values() if isinstance(job, dict) and "image" in job]]
+    versions = config["test"]["parallel"]["matrix"][0]["PYTHON_VERSION"]
+    found = []
+    for image in [image["name"] if isinstance(image, dict) else image for image in images]:
+        for version in versions:
+            reference = gitlab_ci.expand(image, {**variables, "PYTHON_VERSION": version})
+            if not re.fullmatch(r"mirror/[\w/-]+:\d+\.\d+\.\d+[\w.-]*", reference):
+                found.append(f"image {reference}: no mirror, or no exact version")
+    (tools,) = config["terraform"]["artifacts"]["paths"]
+    path = f"PATH=$CI_PROJECT_DIR/{tools.rstrip('/')}:"
+    for name, job in config.items():
+        lines = job.get("script", []) if isinstance(job, dict) else []
+        found += [f"{name}: finds no terraform" for line in lines if "make test" in line and path not in line]
+    if run(tool("git"), "check-ignore", "--quiet", f"{tools}terraform", cwd=baking.ROOT).returncode != 0:
+        found.append(f"git does not ignore {tools}")
+    return found
+
+
+def test_the_templates_own_pipeline_has_exact_images_and_terraform() -> None:
+    assert own_faults((baking.ROOT / ".gitlab-ci.yml").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("python:3.11.13-trixie", "python:3.11-trixie", "no exact version"),
+        ('"3.12.11"', '"3.12"', "no exact version"),
+        ("$IMAGE_REGISTRY/hashicorp", "docker.io/hashicorp", "no mirror"),
+        ("    - PATH=$CI_PROJECT_DIR/.tools:$PATH make test-slow", "    - make test-slow", "slow: finds no terraform"),
+        ("paths: [.tools/]", "paths: [programs/]", "git does not ignore programs/"),
+    ],
+)
+def test_a_planted_fault_in_the_templates_own_pipeline_is_found(old: str, new: str, complaint: str) -> None:
+    text = (baking.ROOT / ".gitlab-ci.yml").read_text()
+    assert old in text
+    assert complaint in "\n".join(own_faults(text.replace(old, new)))
 
 
 def test_a_vulnerability_service_out_of_reach_is_a_failure(baked: Path, tmp_path: Path) -> None:

@@ -85,6 +85,15 @@ def test_dependencies_come_from_the_lock_alone(baked: Path) -> None:
     assert "--no-editable" in syncs[-1]  # the source tree is not in the final image
 
 
+def test_the_build_backend_comes_from_the_given_index(baked: Path) -> None:
+    """It is in no lock, so only this argument, which a RUN sees from there on, keeps it off the default index."""
+    stage = dockerfile(baked).split(" AS build\n")[1].split("\nFROM ")[0]
+    before, _, after = stage.partition("\nARG UV_DEFAULT_INDEX\n")
+    assert "--no-install-project" in before
+    assert "--no-editable" in after
+    assert "id=netrc,target=/root/.netrc" in after
+
+
 def test_it_starts_the_prediction_service_as_sagemaker_asks(baked: Path) -> None:
     (entry,) = re.findall(r"^ENTRYPOINT (.+)$", dockerfile(baked), re.MULTILINE)
     program, option, module = json.loads(entry)  # the exec form: the service receives SIGTERM itself

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 import baking
+import delivery
 from baking import PROJECT_FOLDER, ROOT
 
 TREE = ROOT / PROJECT_FOLDER
@@ -169,6 +173,40 @@ CHECKS = [command_faults, link_faults, path_faults, named_test_faults]
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.path.relative_to(ROOT).as_posix())
 def test_what_a_page_names_exists(page: Page) -> None:
     assert [fault for check in CHECKS for fault in check(page)] == []
+
+
+def test_every_page_names_the_versions_of_python_that_make_takes() -> None:
+    bounds = re.search(r"not \((\d+), (\d+), (\d+)\) <= .* < \((\d+), (\d+)\)", makefile(ROOT))
+    assert bounds
+    *floor, major, minor = map(int, bounds.groups())
+    expected = f"{'.'.join(map(str, floor))} to {major}.{minor - 1}"
+    said = [
+        (page.path.name, found) for page in pages() for found in re.findall(r"Python (3[\d.]+ to 3[\d.]*\d)", page.text)
+    ]
+    assert len(said) >= 3
+    assert [(name, found) for name, found in said if found != expected] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == f">={'.'.join(map(str, floor))}"
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"), [("3.11.2", False), ("3.11.4", True), ("3.13.9", True), ("3.14.0", False)]
+)
+def test_make_refuses_other_versions_of_python(version: str, taken: bool, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    pretend = f"import sys; sys.version_info = (*map(int, '{version}'.split('.')), 'final', 0)"
+    python.write_text(f"""#!/bin/sh
+[ "$1" = -c ] && exec '{sys.executable}' -c "{pretend}
+$2"
+[ "$1" = --version ] && echo 'Python {version}' || touch went-on
+exit 9
+""")
+    python.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = delivery.run("make", f"PYTHON={python}", ".venv/ready", cwd=tmp_path)
+    assert (tmp_path / "went-on").exists() == taken
+    assert (f"error: Python {version}: 3.11.4 to 3.13 is needed" in done.stderr) != taken
 
 
 def test_every_question_is_described() -> None:

@@ -5,7 +5,7 @@ import ssl
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -223,3 +223,7 @@ def test_the_script_brings_exactly_what_was_tested(project: Path) -> None:
     metadata = tomllib.loads(re.sub(r"^# ?", "", block[1], flags=re.MULTILINE))
     assert f"python-gitlab=={version('python-gitlab')}" in metadata["dependencies"]
     assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in metadata["dependencies"])
+    declared = {pin.partition("==")[0] for pin in metadata["dependencies"]}
+    imported = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    providers = {name: set(packages_distributions()[name]) for name in imported if name not in sys.stdlib_module_names}
+    assert [name for name, found in providers.items() if not {each.lower() for each in found} & declared] == []

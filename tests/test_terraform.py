@@ -1,11 +1,14 @@
 """terraform/ of the generated repository: format, validation, its own tests, and that these find planted faults."""
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+import baking
 import delivery
 from delivery import replace, run, tool
 
@@ -119,8 +122,8 @@ FAULTS = {
     ),
     "any environment": ("variables.tf", "    condition     = contains", "    condition     = true || contains", MISSED),
     "a blank account": ("variables.tf", "^[0-9]{12}$", "^[0-9]*$", MISSED),
-    "mappings replaced": ("config.tf", "merge(local.defaults[key], local.own[key]), ", "", "inside a mapping too"),
-    "environments forgotten": ("config.tf", "local.own[key])", "{})", "<environment>.yaml must win"),
+    "mappings replaced": ("config.tf", "merge(local.defaults[key], {", "merge({", "inside a mapping too"),
+    "environments forgotten": ("config.tf", "in local.own[key] :", "in {} :", "<environment>.yaml must win"),
     "nobody hears": ("governance.tf", "local.config.owner_email", '"nobody@example.com"', "the owner hears"),
     "another budget": ("governance.tf", "tostring(local.monthly_usd)", '"1"', "the limit is budget.monthly_usd"),
     "a budget of nothing": ("governance.tf", "local.monthly_usd > 0", "local.monthly_usd >= 0", MISSED),
@@ -137,6 +140,13 @@ def test_its_own_tests_find_a_planted_fault(
     done = terraform(broken, provider, "test", f"-filter=tests/{suite}.tftest.hcl")
     assert done.returncode != 0
     assert complaint in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.slow
+def test_a_budget_without_a_value_is_refused_in_words(broken: Path, provider: dict[str, str]) -> None:
+    replace(broken / "tests/config/governance/dev.yaml", "monthly_usd: 0", "monthly_usd:")
+    done = terraform(broken, provider, "test", "-filter=tests/governance.tftest.hcl")
+    assert done.returncode == 0, done.stdout + done.stderr  # the suite expects the precondition, not an error of it
 
 
 @pytest.mark.slow
@@ -161,6 +171,42 @@ run "dev" {
 """)
     done = terraform(broken, provider, "test")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+MERGED = """
+import json, sys
+from pathlib import Path
+from usecase.mlops.settings import merge
+from usecase.mlops.yamlfile import read_yaml
+print(json.dumps(merge(read_yaml(Path("defaults.yaml")), read_yaml(Path("dev.yaml")))))
+"""
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "aws_region: eu-central-1\ncontainer: managed",
+        "serving: { port: 9090 }\nbudget: { monthly_usd: 1 }",
+        "budget:\nserving:\naws_region:",
+        "serving:\n  port:\n  max_payload_mb: 1",
+        "budget:\n  monthly_usd:",
+        "serving: 1\ndescription: { a: 1 }",
+        "pipeline:\n  parameters:",
+    ],
+)
+def test_terraform_and_python_merge_the_settings_alike(own: str, broken: Path, provider: dict[str, str]) -> None:
+    """As deep as Terraform reads; the files of the repository are the ground, so that a new section is met here."""
+    config = broken.parent.parent / "config"
+    (config / "dev.yaml").write_text(f'aws_account: "012345678901"\n{own}\n')
+    (broken / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    assert terraform(broken, provider, "init", "-reconfigure").returncode == 0
+    console = [tool("terraform"), "console", "-var", "environment=dev"]
+    theirs = run(*console, cwd=broken, env=provider, text="nonsensitive(jsonencode(local.config))\n")
+    assert theirs.returncode == 0, theirs.stderr
+    source = Path(baking.ROOT, baking.PROJECT_FOLDER, "src")
+    ours = run(sys.executable, "-c", MERGED, cwd=config, env={"PYTHONPATH": str(source)})
+    assert ours.returncode == 0, ours.stderr
+    assert json.loads(json.loads(theirs.stdout)) == json.loads(ours.stdout)
 
 
 @pytest.mark.parametrize(

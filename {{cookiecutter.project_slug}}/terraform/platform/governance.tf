@@ -27,5 +27,5 @@ resource "aws_budgets_budget" "monthly" {
 }
 
 locals {
-  monthly_usd = try(tonumber(local.config.budget.monthly_usd), 0)
+  monthly_usd = try(coalesce(tonumber(local.config.budget.monthly_usd)), 0) # not a number, or no value: refused above
 }
