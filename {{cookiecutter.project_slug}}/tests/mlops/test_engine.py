@@ -453,7 +453,7 @@ def test_an_unknown_parameter_type_is_named(repo: Repo) -> None:
 def test_a_processing_job_sees_its_container_paths(repo: Repo) -> None:
     script = """
         paths = sys.argv[1:]
-        assert os.environ["WHERE"] == paths[0] and "PYTHONHOME" not in os.environ
+        assert os.environ["WHERE"] == paths[0]
         (out / "result/seen.json").write_text(json.dumps({
             "paths": paths, "data": pathlib.Path(paths[0], "data.csv").read_text(), "python": sys.executable,
             "source": __file__}))
@@ -490,9 +490,12 @@ def test_a_processing_job_sees_its_container_paths(repo: Repo) -> None:
     assert not ml.exists()
 
 
-def test_a_job_imports_nothing_from_the_callers_path(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(repo.root))
-    step = repo.processing("job", "assert 'PYTHONPATH' not in os.environ; write()")
+@pytest.mark.parametrize("variable", ["PYTHONPATH", "PYTHONHOME"])
+def test_a_job_imports_nothing_from_the_callers_path(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(repo.root))
+    step = repo.processing("job", f"assert {variable!r} not in os.environ; write()")
     step["Arguments"]["AppSpecification"]["ContainerEntrypoint"] = ["python3", f"{CODE}/job.py"]
     del step["Arguments"]["Environment"]["PYTHONPATH"]
     execution = repo.run(step)
@@ -582,6 +585,40 @@ def test_large_files_are_linked_and_links_in_outputs_become_files(repo: Repo, mo
     kept = repo.local / "s3/bucket" / execution.id / "job/result/data.csv"
     assert not kept.is_symlink()
     assert kept.read_text() == repo.data.read_text()
+
+
+@pytest.mark.parametrize("ending", [WRITE, "sys.exit(1)"])
+def test_a_job_that_writes_to_a_linked_input_fails(repo: Repo, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr(storage, "COPY_LIMIT", 4)
+    script = f"(inputs / 'data/data.csv').write_text('x'); {ending}"
+    execution = repo.run(repo.processing("job", script, inputs={"data": "s3://local/data"}))
+    assert execution.failure
+    assert execution.failure.reason == (
+        f"the step changed its input data: {repo.data} is no longer what it was when the step began; "
+        "restore it, and write to an output of the step instead"
+    )
+    assert not repo.files()
+    assert not repo.files("cache")
+
+
+def test_a_job_that_writes_to_the_linked_output_of_a_step_fails(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "COPY_LIMIT", 4)
+    first = repo.processing("first", WRITE, arguments=["long enough"])
+    second = repo.processing("second", "(inputs / 'x/x.txt').write_text('x'); write()", inputs={"x": output("first")})
+    execution = repo.run(first, second)
+    assert repo.states(execution) == {"first": "Succeeded", "second": "Failed"}
+    assert execution.failure
+    assert execution.failure.reason.startswith("the step changed its input x: ")
+    # what was spoiled is made again
+    again = repo.processing("second", WRITE, inputs={"x": output("first")})
+    assert repo.states(repo.run(first, again)) == {"first": "Succeeded", "second": "Succeeded"}
+
+
+def test_the_code_may_be_edited_while_a_step_runs(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "COPY_LIMIT", 0)
+    edit = f"pathlib.Path({str(repo.source)!r}, 'new.py').write_text('x = 1'); write()"
+    execution = repo.run(repo.processing("job", edit))
+    assert execution.steps["job"].message == "not cached: an input changed while the step ran"
 
 
 @POSIX
@@ -798,6 +835,20 @@ def test_a_traceback_comes_with_its_last_lines(repo: Repo) -> None:
     assert execution.failure.reason == "ValueError: no such column"
     assert str(repo.source / "bad.py") in "\n".join(execution.failure.tail)
     assert "0" not in execution.failure.tail
+
+
+def test_an_error_line_after_a_traceback_is_the_reason(repo: Repo) -> None:
+    script = """
+        import traceback
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            traceback.print_exc()
+        sys.exit("error: no rows are left")
+    """
+    failure = repo.run(repo.processing("bad", script)).failure
+    assert failure
+    assert (failure.reason, failure.tail) == ("no rows are left", ())
 
 
 def test_an_exit_without_a_word_is_told(repo: Repo) -> None:

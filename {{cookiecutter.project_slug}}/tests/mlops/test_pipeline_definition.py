@@ -35,7 +35,6 @@ FILLED_AT_START = [
     "ContractHash",
     "LockHash",
 ]
-FUNCTIONS = {"Get", "Std:Join", "Std:JsonGet"}
 
 
 def raw_steps(steps: Any = CONTENT["Steps"]) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from usecase.mlops.engine.storage import Store, files
 from usecase.mlops.errors import UserError
+from usecase.mlops.files import write_json
 
 MODEL, OUTPUT_DATA, CONFIG = "/opt/ml/model", "/opt/ml/output/data", "/opt/ml/input/config"
 HOST = "algo-1"
@@ -221,9 +222,11 @@ def _signal_group(process: "subprocess.Popen[bytes]", *, kill: bool) -> None:
 class Sandbox:
     """The folder of one job: `ml` stands for /opt/ml; `log` keeps what the job prints."""
 
-    def __init__(self, folder: Path, job: Job, store: Store) -> None:
+    def __init__(self, folder: Path, job: Job, store: Store, digests: Mapping[str, str]) -> None:
+        """`digests`: what each input holds, by its name."""
         self.ml, self.log = folder / "ml", folder / "log.txt"
-        self._folder, self._job, self._store = folder, job, store
+        self._folder, self._job, self._store, self._digests = folder, job, store, digests
+        self._linked: list[JobInput] = []
 
     def run(self, processes: Processes, python: str, job_name: str) -> None:
         """Runs the job to its end. Raises JobError and StoppedError."""
@@ -234,11 +237,13 @@ class Sandbox:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if self._job.artifacts:
             environment["TRAINING_JOB_NAME"] = job_name
-        environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTHONHOME"):  # they would let the job import what no cache key knows of
+            environment.pop(name, None)
         environment.update({name: self._rewrite(value) for name, value in self._job.environment.items()})
         if "PYTHONPATH" in environment:
             environment["PYTHONPATH"] = self._python_path()
         status = processes.run(command, environment, self.ml, self.log)
+        self._check_linked()
         if status:
             raise self._failure(status)
 
@@ -248,7 +253,7 @@ class Sandbox:
         if self._job.artifacts:
             folders.append((self._pack(), self._job.artifacts))
         # kept beside the log, so that a later run can delete what this one wrote
-        (self._folder / "outputs.json").write_text(json.dumps([uri for _, uri in folders]), encoding="utf-8")
+        write_json(self._folder / "outputs.json", [uri for _, uri in folders])
         return {uri: self._store.publish(folder, uri) for folder, uri in folders}
 
     def clear(self) -> None:
@@ -258,7 +263,9 @@ class Sandbox:
     def _fill(self) -> None:
         for item in self._job.inputs:
             # Packages are linked, not copied, so that Python finds and keeps their bytecode beside the sources.
-            self._store.provide(item.uri, self._path(item.container_path), link=self._job.on_python_path(item))
+            packages = self._job.on_python_path(item)
+            if self._store.provide(item.uri, self._path(item.container_path), link=packages) and not packages:
+                self._linked.append(item)
         for output in self._job.outputs:
             self._path(output.container_path).mkdir(parents=True, exist_ok=True)
         if self._job.artifacts:
@@ -267,6 +274,17 @@ class Sandbox:
         for name, content in self._job.config.items():
             (self._path(CONFIG) / name).write_text(json.dumps(content), encoding="utf-8")
         self.ml.mkdir(parents=True, exist_ok=True)
+
+    def _check_linked(self) -> None:
+        """Raises JobError when an input that is no copy has changed. Packages may: the user edits them meanwhile."""
+        for item in self._linked:
+            path = self._store.path(item.uri)
+            if self._store.digest_path(path, item.uri) != self._digests[item.name]:
+                reason = (
+                    f"the step changed its input {item.name}: {_shortest(path)} is no longer what it was when the step "
+                    "began; restore it, and write to an output of the step instead"
+                )
+                raise JobError(reason, (), self.log)
 
     def _pack(self) -> Path:
         folder = self._folder / "ml" / "artifacts"

@@ -278,7 +278,7 @@ class _Run:
         entry = self._cache.find(key, max_age) if max_age is not None else None
         if entry:
             return _Result("Cached", entry.properties, self._property_files(step, entry.properties))
-        sandbox = Sandbox(self._executions / self._execution.id / step.name, job, self._store)
+        sandbox = Sandbox(self._executions / self._execution.id / step.name, job, self._store, digests)
         try:
             sandbox.run(self._processes, self._engine.python, name)
             outputs = sandbox.publish()

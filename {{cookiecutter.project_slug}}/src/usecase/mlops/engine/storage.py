@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from usecase.mlops.errors import UserError
+from usecase.mlops.files import file_sha256, write_json
 
 COPY_LIMIT = 64 * 2**20  # bytes; a job gets its own copy of a smaller input file and a link to a larger one
 MEMO_MINIMUM = 2**20  # bytes; hashing a smaller file costs no more than remembering it
@@ -48,14 +49,6 @@ def _files(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[
             yield prefix + entry.name, path
         else:
             raise UserError(f"{path}: neither a file nor a folder (a broken link, a socket or a pipe)")
-
-
-def write_atomically(path: Path, content: Any) -> None:
-    """Writes `content` as JSON; a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -117,17 +110,24 @@ class Store:
             raise UserError(f"{label}: holds no files ({path})")
         return hashlib.sha256("".join(listing).encode()).hexdigest()
 
-    def provide(self, uri: str, target: Path, *, link: bool = False) -> None:
-        """Puts what lies at `uri` into the folder `target`, for a job to read; `link` shows the folder itself."""
+    def provide(self, uri: str, target: Path, *, link: bool = False) -> bool:
+        """Puts what lies at `uri` into the folder `target`, for a job to read; `link` shows the folder itself.
+
+        Returns whether there are links, through which the job could write to what lies at `uri`.
+        """
         source = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         if link and source.is_dir() and _linked(source, target):
-            return
+            return True
+        linked = False
         for name, file in files(source):
             destination = target / name
             destination.parent.mkdir(parents=True, exist_ok=True)
-            if file.stat().st_size <= COPY_LIMIT or not _linked(file, destination):
+            if file.stat().st_size > COPY_LIMIT and _linked(file, destination):
+                linked = True
+            else:
                 shutil.copy(file, destination)
+        return linked
 
     def publish(self, source: Path, uri: str) -> str:
         """Moves the folder `source` to `uri` at once; returns its digest. Raises UserError when it holds no files."""
@@ -158,20 +158,19 @@ class Store:
     def save_memo(self) -> None:
         """Keeps the hashes of large files for the next run."""
         if self._memo_changed:
-            write_atomically(self._memo_file, {path: memo for path, memo in self._memo.items() if os.path.exists(path)})
+            write_json(self._memo_file, {path: memo for path, memo in self._memo.items() if os.path.exists(path)})
 
     def _file_digest(self, file: Path) -> str:
         status = file.stat()
         if status.st_size < MEMO_MINIMUM:
-            return hashlib.sha256(file.read_bytes()).hexdigest()
+            return file_sha256(file)
         # The change time is the one that no program can set: copying with times kept, or `touch`, moves it.
         signature = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         memo = self._memo.get(str(file))
         if memo and memo[0] == signature:
             return str(memo[1])
         hashed_at = time.time()
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = file_sha256(file)
         if hashed_at - max(status.st_mtime, status.st_ctime) > MEMO_QUIET_SECONDS:
             with self._lock:
                 self._memo[str(file)] = [signature, digest]
@@ -230,7 +229,7 @@ class StepCache:
             "properties": entry.properties,
             "outputs": entry.outputs,
         }
-        write_atomically(self._path(key), content)
+        write_json(self._path(key), content)
 
     def prune(self) -> set[str]:
         """Deletes the entries that have expired; returns the URIs of the outputs that the others point at."""
