@@ -203,6 +203,21 @@ def test_the_contract_is_read_by_other_tools(fresh: Path, monkeypatch: pytest.Mo
     assert [error.type for error in report.tasks[0].errors] == ["constraint-error"]
 
 
+def test_the_starter_code_on_data_of_its_own(fresh: Path) -> None:
+    """Service and command line with the code as it was born: a project cannot hold these tests, its code changes."""
+    tests = baking.ROOT / "tests" / "project"
+    finished = run(fresh, ".venv/bin/python", "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", str(tests))
+    assert " passed" in finished.stdout
+
+
+def test_derived_features_leave_the_tests_green(fresh: Path) -> None:
+    """What a data scientist writes first must not break what the template tests."""
+    code = fresh / "src/usecase/preprocessing.py"
+    derived = 'return rows.with_columns(ratio=pl.col("mean radius") / pl.col("mean area"))'
+    code.write_text(code.read_text().replace("    return rows\n", f"    {derived}\n"))
+    make(fresh, "test")
+
+
 def test_lint_and_tests_are_green(fresh: Path) -> None:
     make(fresh, "lint")
     assert " passed" in make(fresh, "test").stdout

@@ -198,6 +198,11 @@ def contract_problem(contract: Contract, given: pl.DataFrame) -> object:
     return problem
 
 
+def test_yes_and_no_of_yaml_are_words(tmp_path: Path) -> None:
+    contract = load(tmp_path, text=CONTRACT.replace("type: integer, role", "type: integer, pii: no, role"))
+    assert contract.columns["age"].pii == "no"
+
+
 def test_text_of_typed_rows_is_read_back(contract: Contract) -> None:
     typed = check_rows(rows(), contract).frame
     text = as_text(typed, contract)

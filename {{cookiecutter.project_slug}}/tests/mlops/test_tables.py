@@ -32,6 +32,11 @@ def test_csv_variants_read_alike(tmp_path: Path, content: bytes) -> None:
     assert read_table(file).to_dicts() == ROWS
 
 
+def test_the_column_without_a_name_is_the_index_of_pandas(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(",a\n0,x\n1,y\n")
+    assert read_table(tmp_path / "data.csv").columns == ["row_index", "a"]
+
+
 def test_parquet_and_folders(tmp_path: Path) -> None:
     pl.DataFrame(ROWS[:1]).write_parquet(tmp_path / "1.parquet")
     pl.DataFrame(ROWS[1:]).select("b", "a").write_parquet(tmp_path / "2.parquet")

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from usecase.mlops.errors import UserError
 from usecase.mlops.yamlfile import parse, read_yaml
@@ -51,6 +51,11 @@ class Column(_Descriptor):
     true_values: list[str] = Field(default=["true", "True", "TRUE", "1"], alias="trueValues")
     false_values: list[str] = Field(default=["false", "False", "FALSE", "0"], alias="falseValues")
     constraints: Constraints = Constraints()
+
+    @field_validator("pii", mode="before")
+    @classmethod
+    def _yes_and_no_are_words(cls, value: Any) -> Any:
+        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _enum_fits_type(self) -> "Column":

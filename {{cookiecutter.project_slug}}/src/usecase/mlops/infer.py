@@ -215,7 +215,9 @@ def _infer_type(column: _Column, checks: list[str]) -> None:
     for words in BOOLEAN_WORDS:
         if distinct == set(words):
             column.type = "boolean"
-            column.extra = {"trueValues": [words[0]], "falseValues": [words[1]]}
+            # `true` and `false` are what JSON calls them.
+            true, false = (list(dict.fromkeys(pair)) for pair in zip(words, ("true", "false"), strict=True))
+            column.extra = {"trueValues": true, "falseValues": false}
             return
     leading_zero = values.str.contains(r"^[+-]?0\d").any()
     if (

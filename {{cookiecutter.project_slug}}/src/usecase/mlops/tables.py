@@ -72,6 +72,8 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
         raise UserError(f"{source}: {reason}") from None
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
+    if header and "" in frame.columns:
+        frame = frame.rename({"": "row_index"})  # what pandas writes for its index
     return frame if header else frame.rename(lambda name: unnamed(frame.get_column_index(name)))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path.cwd()  # a fresh project, whose starter code nobody has changed
 PROGRAM = [sys.executable, "-c", "from usecase.mlops.cli import main; main()"]
 
 
