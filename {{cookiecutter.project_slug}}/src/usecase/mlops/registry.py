@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from usecase.mlops.checksum import file_sha256
 from usecase.mlops.errors import UserError
+from usecase.mlops.files import file_sha256, write_json
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
 REGISTRY = Path(".local/registry")
@@ -168,7 +168,7 @@ class LocalRegistry:
                 "CreationTime": _now(),
                 "CustomerMetadataProperties": properties,
             }
-            _write_json(draft / PACKAGE, content)
+            write_json(draft / PACKAGE, content)
             try:
                 draft.rename(self.folder / str(version))
             except OSError:
@@ -184,19 +184,13 @@ class LocalRegistry:
             "LastModifiedTime": _now(),
             "LastModifiedBy": {"UserProfileName": _user()},
         }
-        _write_json(package.folder / PACKAGE, package.description | change)
+        write_json(package.folder / PACKAGE, package.description | change)
         return self._read(package.folder)
 
 
 def _same_model(registered: Mapping[str, Any], properties: Mapping[str, Any]) -> bool:
     known = registered["CustomerMetadataProperties"]
     return all(known.get(key) == properties.get(key) for key in ("ModelDataSha256", "ContractHash", "DataHash"))
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)
 
 
 def _user() -> str:
