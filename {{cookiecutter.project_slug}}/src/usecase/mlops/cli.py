@@ -1,5 +1,6 @@
 """The command line `usecase`. Modules are imported inside the commands: a rerun must not wait for polars or XGBoost."""
 
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Train, register, approve, serve and ask the model of this repository.",
 )
+
+registry_app = typer.Typer(invoke_without_command=True, help="List the registered versions; `show` tells all of one.")
+app.add_typer(registry_app, name="registry")
+pipeline_app = typer.Typer(
+    invoke_without_command=True,
+    help="Compile src/usecase/pipeline.py to pipeline.json, offline. Needs the dependency group `sagemaker`.",
+)
+app.add_typer(pipeline_app, name="pipeline")
 
 Data = Annotated[Path | None, typer.Option(help="CSV or Parquet file, or a folder of such files.")]
 Port = Annotated[
@@ -117,9 +126,11 @@ def run(
         raise typer.Exit(130)
 
 
-@app.command()
-def registry() -> None:
+@registry_app.callback()
+def registry(context: typer.Context) -> None:
     """List the registered versions: number, status, main metric, time."""
+    if context.invoked_subcommand:
+        return
     packages = _registry().list()
     if not packages:
         typer.echo("no version is registered yet: make run")
@@ -214,15 +225,17 @@ def format_code() -> None:
     _tool("ruff", "format", ".")
 
 
-@app.command()
+@pipeline_app.callback()
 def pipeline(
+    context: typer.Context,
     check: Annotated[
         bool,
         typer.Option("--check", help="Change nothing; fail when pipeline.json is not what pipeline.py compiles to."),
     ] = False,
 ) -> None:
     """Compile src/usecase/pipeline.py to pipeline.json, offline. Needs the dependency group `sagemaker`."""
-    _tool("usecase.mlops.compile", *(["--check"] if check else []))
+    if not context.invoked_subcommand:
+        _tool("usecase.mlops.compile", *(["--check"] if check else []))
 
 
 def _registry() -> "LocalRegistry":
@@ -237,3 +250,9 @@ def _tool(module: str, *arguments: str) -> None:
     finished = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
     if finished.returncode:
         raise typer.Exit(finished.returncode)
+
+
+# What needs AWS comes with stage automated, and adds its commands itself.
+if importlib.util.find_spec("usecase.mlops.aws"):
+    for _group in ("pipeline", "registry", "data"):
+        importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)

@@ -1,8 +1,8 @@
 """The data contract: what every column means. `usecase.mlops.check` holds data against it.
 
 `data_contract.yaml` is a Data Resource with a Table Schema (Data Package standard, version 2.0), so other tools read
-it too. Four properties of a field are ours, as the standard allows: `role`, `reason`, `unit` and `pii`; so is
-`policy` of the resource.
+it too. Five properties of a field are ours, as the standard allows: `role`, `reason`, `unit`, `pii` and `protected`;
+so is `policy` of the resource.
 """
 
 import hashlib
@@ -47,6 +47,7 @@ class Column(_Descriptor):
     unit: str = ""
     description: str = ""
     pii: Literal["no", "suspected", "yes"] = "no"
+    protected: bool = False  # groups of people are told apart by it: fairness is measured between them
     format: str = "default"
     true_values: list[str] = Field(default=["true", "True", "TRUE", "1"], alias="trueValues")
     false_values: list[str] = Field(default=["false", "False", "FALSE", "0"], alias="falseValues")
@@ -151,6 +152,11 @@ class Contract(_Descriptor):
     def features(self) -> list[Column]:
         """Columns that the model may use, in contract order: the order of requests without a header."""
         return [column for column in self.table.fields if column.role == "feature"]
+
+    @cached_property
+    def protected(self) -> list[Column]:
+        """Columns between whose groups fairness is measured; one that is no feature goes into the test rows only."""
+        return [column for column in self.table.fields if column.protected]
 
     @cached_property
     def target(self) -> Column:

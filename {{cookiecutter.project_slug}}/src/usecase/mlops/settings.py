@@ -28,12 +28,53 @@ class Threshold(_Section):
         return self
 
 
+class ChampionGate(_Section):
+    """How much worse than the champion, on the same test rows, a model may be. A blank metric is the main one.
+
+    `tolerance` is a difference for metrics that end at 1 (auc, r2), a share of the champion's value for errors (rmse).
+    """
+
+    metric: str = ""
+    tolerance: float = Field(default=0.02, ge=0)
+
+
+class FairnessGate(_Section):
+    """Largest gap of a metric between the groups of each protected column. A blank metric: accuracy, or mae.
+
+    `maximum_gap` is a difference for metrics that end at 1, a share of the value over all rows for errors.
+    """
+
+    metric: str = ""
+    maximum_gap: float = Field(default=0.2, ge=0)
+
+
+class SplitsGate(_Section):
+    """What may be alike, and what must be alike, between the training rows and the other parts.
+
+    `maximum_overlap`: share of rows of a part whose features and target stand in the training rows too.
+    `maximum_label_shift`: difference of a class's share, or of the target's mean in standard deviations.
+    """
+
+    maximum_overlap: float = Field(default=0.2, ge=0, le=1)
+    maximum_label_shift: float = Field(default=0.1, ge=0)
+
+
+class ContractGate(_Section):
+    """Share of rows with a value that the contract lets through with a warning (out of range, unseen category)."""
+
+    maximum_flagged: float = Field(default=0.1, ge=0, le=1)
+
+
 class Quality(_Section):
-    """Thresholds by kind of problem and metric name; a model that misses one is not registered."""
+    """The gates: thresholds by kind of problem and metric name, and the others. A model that misses one is refused."""
 
     binary_classification: dict[str, Threshold] = {}
     multiclass_classification: dict[str, Threshold] = {}
     regression: dict[str, Threshold] = {}
+    champion: ChampionGate = ChampionGate()
+    fairness: FairnessGate = FairnessGate()
+    splits: SplitsGate = SplitsGate()
+    contract: ContractGate = ContractGate()
 
 
 class Pipeline(_Section):
@@ -47,6 +88,19 @@ class Serving(_Section):
 
     port: int = Field(default=8080, ge=1, le=65535)
     max_payload_mb: int = Field(default=6, ge=1, le=100)
+
+
+class Tracking(_Section):
+    """Where runs are logged. A blank uri is a database file below .local; a server's credentials stay out of here."""
+
+    uri: str = ""
+
+
+class ManagedImage(_Section):
+    """The version of AWS's XGBoost image and the Python in it, for `container: managed`."""
+
+    version: str = "3.2-0"
+    python: str = "3.12"
 
 
 class Budget(_Section):
@@ -69,6 +123,9 @@ class Settings(_Section):
     pipeline: Pipeline = Pipeline()
     quality: Quality = Quality()
     serving: Serving = Serving()
+    tracking: Tracking = Tracking()
+    managed_image: ManagedImage = ManagedImage()
+    tags: dict[str, str] = {}
     budget: Budget | None = None
 
     @field_validator("aws_account", mode="before")
