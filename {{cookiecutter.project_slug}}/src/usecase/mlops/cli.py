@@ -1,6 +1,7 @@
 """The command line `usecase`. Modules are imported inside the commands: a rerun must not wait for polars or XGBoost."""
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,7 +165,6 @@ def serve(port: Port = None) -> None:
     package = _registry().latest_approved()
     package.verify()
 
-    from usecase.mlops import serving
     from usecase.mlops.model import unpack
     from usecase.mlops.settings import load_settings
 
@@ -172,7 +172,14 @@ def serve(port: Port = None) -> None:
     with tempfile.TemporaryDirectory(prefix="usecase-model-") as folder:
         unpack(package.model_data, Path(folder))
         typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
-        serving.serve(Path(folder), "127.0.0.1", port or settings.port, settings.max_payload_mb)
+        options = {"model-dir": folder, "port": port or settings.port, "max-payload-mb": settings.max_payload_mb}
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", *words]
+        service = subprocess.Popen(command)
+        for number in (signal.SIGINT, signal.SIGTERM):  # the service ends in order, then this does
+            signal.signal(number, lambda number, _: service.send_signal(number))
+        if status := service.wait():
+            raise typer.Exit(status)
 
 
 @app.command()

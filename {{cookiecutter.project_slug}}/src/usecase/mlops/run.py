@@ -1,6 +1,5 @@
 """Run pipeline.json on this machine: fill its parameters, show progress, sum up."""
 
-import hashlib
 import json
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.contract import Contract
 from usecase.mlops.engine import Engine, Execution, StepEvent
 from usecase.mlops.errors import UserError
+from usecase.mlops.files import file_sha256
 from usecase.mlops.registry import REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
 
@@ -21,8 +21,16 @@ DEFINITION = Path("pipeline.json")
 SOURCE = Path("src")
 LOCK = Path("uv.lock")
 
+MODEL_CARD = Path("docs/model_card.md")
+NO_CHAMPION = "none"
+
 # Logical locations, as a deployed pipeline has S3 URIs there; the engine maps them to files of the repository.
 CODE_URI, CONTRACT_URI, DATA_URI = "s3://local/code", "s3://local/contract", "s3://local/data"
+CARD_URI, CHAMPION_URI = "s3://local/card", "s3://local/champion"
+
+# The metric by which a kind of problem is compared with its champion, and between groups of people, unless settings say.
+CHAMPION_METRICS = {"binary_classification": "auc", "multiclass_classification": "accuracy", "regression": "r2"}
+FAIRNESS_METRICS = {"binary_classification": "accuracy", "multiclass_classification": "accuracy", "regression": "mae"}
 
 
 def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, str]) -> Execution:
@@ -32,15 +40,37 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     if not source.exists() or (data is None and not contract.path):
         hint = "" if data else f" ({CONTRACT_FILE} names it as path): pass data=FILE"
         raise UserError(f"{source}: no such file{hint}")
-    progress = Progress(sys.stdout.isatty())
+    if not MODEL_CARD.exists():
+        raise UserError(f"{MODEL_CARD}: no such file: it holds your words for the model card; take it back from git")
+    champion = LocalRegistry(REGISTRY, settings.model_package_group).champion()
+    if champion:
+        champion.verify()
     engine = Engine(
         read_definition(),
         LOCAL,
-        mounts={CODE_URI: SOURCE, CONTRACT_URI: Path(CONTRACT_FILE), DATA_URI: source},
+        mounts={
+            CODE_URI: SOURCE,
+            CONTRACT_URI: Path(CONTRACT_FILE),
+            DATA_URI: source,
+            CARD_URI: MODEL_CARD,
+            CHAMPION_URI: champion.model_data if champion else _no_champion(),
+        },
         register=_register,
-        on_event=progress.show,
+        on_event=Progress(sys.stdout.isatty()).show,
+        serve_command=[sys.executable, "-m", "usecase.mlops.serving", "serve"],
     )
-    facts = start_parameters(settings, contract)
+    facts = start_parameters(settings, contract) | {
+        "InputDataUri": DATA_URI,
+        "ContractUri": CONTRACT_URI,
+        "ModelCardUri": CARD_URI,
+        "CodeUri": CODE_URI,
+        "ChampionUri": CHAMPION_URI,
+        "ChampionVersion": str(champion.version) if champion else NO_CHAMPION,
+        "ImageUri": f"local:{lock_sha256()}",  # other libraries are another image: nothing is taken from the cache
+        **dict.fromkeys(("ProcessingRoleArn", "TrainingRoleArn", "VolumeKmsKeyArn", "OutputKmsKeyArn"), "local"),
+        "DefaultBucket": "local",
+    }
+    facts = {name: value for name, value in facts.items() if name in engine.definition.parameters}
     chosen = settings.pipeline.parameters | dict(overrides)
     for name in chosen:
         if name in facts:  # hashes and locations are evidence, not a choice
@@ -64,23 +94,30 @@ def read_definition() -> dict[str, Any]:
 
 
 def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | int | float | bool]:
-    """Values for the parameters that are known only when an execution starts: what runs on what, and from where."""
-    lock_hash = hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else "none"
-    return {
-        "InputDataUri": DATA_URI,
-        "ContractUri": CONTRACT_URI,
-        "CodeUri": CODE_URI,
-        "ImageUri": f"local:{lock_hash}",  # other libraries are another image: nothing is taken from the cache
-        "RoleArn": "local",
-        "DefaultBucket": "local",
-        "ModelPackageGroupName": settings.model_package_group,
-        "QualityThresholds": json.dumps(
-            settings.quality.model_dump(exclude_none=True)[contract.task], separators=(",", ":")
-        ),
-        "GitSha": _git_sha(),
-        "ContractHash": contract.sha256,
-        "LockHash": lock_hash,
+    """Values for the parameters that are known when an execution starts, wherever it runs: gates, hashes, commit."""
+    quality = settings.quality
+    thresholds = {
+        metric: threshold.model_dump(exclude_none=True) for metric, threshold in getattr(quality, contract.task).items()
     }
+    return {
+        "ModelPackageGroupName": settings.model_package_group,
+        "QualityThresholds": json.dumps(thresholds, separators=(",", ":")),
+        "ChampionMetric": quality.champion.metric or CHAMPION_METRICS[contract.task],
+        "ChampionTolerance": quality.champion.tolerance,
+        "FairnessMetric": quality.fairness.metric or FAIRNESS_METRICS[contract.task],
+        "MaximumFairnessGap": quality.fairness.maximum_gap,
+        "MaximumOverlap": quality.splits.maximum_overlap,
+        "MaximumLabelShift": quality.splits.maximum_label_shift,
+        "MaximumFlaggedRows": quality.contract.maximum_flagged,
+        "GitSha": git_sha(),
+        "ContractHash": contract.sha256,
+        "LockHash": lock_sha256(),
+    }
+
+
+def lock_sha256() -> str:
+    """Hash of uv.lock; `none` when there is none."""
+    return file_sha256(LOCK) if LOCK.exists() else "none"
 
 
 def parse_overrides(words: str) -> dict[str, str]:
@@ -129,11 +166,8 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
         task, values = next(iter(evaluation.items()))
         shown = [f"{name} {value['value']:.4g}" for name, value in values.items() if "value" in value]
         say(f"{'Metrics':<11}{', '.join(shown)} ({task.removesuffix('_metrics').replace('_', ' ')}, test rows)")
-    if quality := reports.get("QualityReport"):
-        for check in quality["checks"]:
-            verdict = "passed" if check["passed"] else "FAILED"
-            limit = f"{check['operator']} {check['threshold']:g}"
-            say(f"{'Quality':<11}{check['metric']} {check['value']:.4g} {limit} {verdict}")
+    for check in reports.get("QualityReport", {}).get("checks", []):
+        say(f"{'Gate':<11}{describe_check(check)}")
     if failure := execution.failure:
         for line in failure.tail:
             say(f"  {line}")
@@ -149,6 +183,8 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
     )
     package = next((p for p in packages if p.version == version), None)
     if package:
+        if (card := package.folder / "model_card" / "model_card.html").exists():
+            say(f"{'Evidence':<11}{card}")
         word = "Registered" if package.created_by(execution.id) else "Unchanged"
         say(f"{word:<11}version {package.version}, {package.status}, in {package.folder}")
         if package.status == "PendingManualApproval":
@@ -157,16 +193,29 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
             say(f"{'Next':<11}make serve")
 
 
+def describe_check(check: Mapping[str, Any]) -> str:
+    """One check of quality.json in a line: what was measured, against which limit, and the verdict."""
+    verdict = "passed" if check["passed"] else "FAILED"
+    if check["value"] is None:
+        return f"{check['gate']:<12}{verdict:<8}{check['note']}"
+    measured = f"{check['metric']} {check['value']:.4g} {check['operator']} {check['threshold']:.4g}"
+    return f"{check['gate']:<12}{verdict:<8}{measured}{'  (' + check['note'] + ')' if check['note'] else ''}"
+
+
 def _register(arguments: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
     """What the RegisterModel step does on this machine."""
-    container = arguments["InferenceSpecification"]["Containers"][0]
-    statistics = arguments["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
-    registry = LocalRegistry(REGISTRY, arguments["ModelPackageGroupName"])
-    package = registry.register(arguments, resolve(container["ModelDataUrl"]), resolve(statistics))
-    return package.description
+    return LocalRegistry(REGISTRY, arguments["ModelPackageGroupName"]).register(arguments, resolve).description
 
 
-def _git_sha() -> str:
+def _no_champion() -> Path:
+    """What lies at the champion's place as long as no version is approved: a job must find a file there."""
+    marker = LOCAL / "no-champion"
+    marker.parent.mkdir(exist_ok=True)
+    marker.write_text("no version is approved yet\n")
+    return marker
+
+
+def git_sha() -> str:
     """The commit, with `-dirty` when the code or what it is built from differs; `none` outside of git."""
     commit = _git("rev-parse", "HEAD")
     if not commit:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -115,6 +116,17 @@ def serve(model_dir: Path, host: str, port: int, max_payload_mb: int) -> None:
     server.run(sockets=[listener])
 
 
+def use_code_of(model_dir: Path) -> None:
+    """Start this program again with the code that the model was trained with, when the model folder holds it.
+
+    A feature that changed since then must not change the answers of a model that is already approved.
+    """
+    code = (model_dir / "code").absolute()
+    if (code / "usecase").is_dir() and not Path(__file__).is_relative_to(code):
+        environment = {**os.environ, "PYTHONPATH": str(code)}
+        os.execve(sys.executable, [sys.executable, "-m", "usecase.mlops.serving", *sys.argv[1:]], environment)  # noqa: S606
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """The bound port, before the model is loaded: a port in use is said at once."""
     listener = socket.socket()
@@ -145,6 +157,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=int(environment("SAGEMAKER_BIND_TO_PORT", "8080")))
     parser.add_argument("--max-payload-mb", type=int, default=int(environment("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")))
     arguments = parser.parse_args()
+    use_code_of(arguments.model_dir)
     serve(arguments.model_dir, arguments.host, arguments.port, arguments.max_payload_mb)
 
 
