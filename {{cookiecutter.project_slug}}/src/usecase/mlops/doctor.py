@@ -45,6 +45,7 @@ def examine(port: int | None) -> list[Finding]:
         lambda: _says("settings", lambda: f"{len([load_settings(e) for e in ENVIRONMENTS])} environments are valid"),
         lambda: _says("contract", _contract),
         lambda: _says("pipeline", lambda: f"pipeline.json has {len(Definition.parse(read_definition()).steps)} steps"),
+        lambda: _says("parameters", _parameters),
         lambda: _says("port", lambda: _port(port), otherwise="warn"),
         _disk,
         _credentials,
@@ -117,6 +118,19 @@ def _contract() -> str:
     if contract.path and not Path(contract.path).exists():
         raise UserError(f"{contract.path}: no such file ({FILE_NAME} names it as path)")
     return f"{len(contract.features)} features, {contract.task.replace('_', ' ')} of {contract.target.name!r}"
+
+
+def _parameters() -> str:
+    known = Definition.parse(read_definition()).parameters
+    for environment in ENVIRONMENTS:
+        for name, value in load_settings(environment).pipeline.parameters.items():
+            if name not in known:
+                raise UserError(
+                    f"config/{environment}.yaml over defaults.yaml: pipeline.parameters.{name}: pipeline.json has no such"
+                    f" parameter; it has: {', '.join(known)}"
+                )
+            known[name].convert(value)
+    return "those of config/ are known to pipeline.json"
 
 
 def _says(name: str, read: Callable[[], str], otherwise: Literal["fail", "warn"] = "fail") -> Finding:

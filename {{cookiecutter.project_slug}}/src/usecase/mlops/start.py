@@ -20,7 +20,8 @@ def set_up(say: Callable[[str], None]) -> None:
     """git init and the first commit when there is no repository, the pre-commit hook, and the next commands."""
     if shutil.which("git") is None:
         raise UserError("git is not installed: install it, then run `make setup` again")
-    if not _git("rev-parse", "--is-inside-work-tree"):
+    # A repository without a commit is one whose first commit failed before, most often for want of an identity.
+    if not _git("rev-parse", "--is-inside-work-tree") or (Path(".git").is_dir() and not _git("rev-parse", "HEAD")):
         _first_commit(say)
     if Path(".git").is_dir() and not Path(".git/hooks/pre-commit").exists():
         command = [sys.executable, "-m", "pre_commit", "install"]
