@@ -99,7 +99,11 @@ def _replace(node: Any, lists: Mapping[str, Sequence[Any]], where: str) -> Any:
 
 def _given(name: str, value: Any) -> Any:
     """`value`, unless it or a part of it is blank."""
-    parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
+    parts = (
+        [*value.keys(), *value.values()] if isinstance(value, Mapping) else [value] if isinstance(value, str) else value
+    )
     if not parts or not all(isinstance(part, str) and part.strip() for part in parts):
-        raise UserError(f"{name} is missing: the platform's Terraform writes it, config/<environment>.yaml holds the tags")
+        raise UserError(
+            f"{name} is missing: the platform's Terraform writes it, config/<environment>.yaml holds the tags"
+        )
     return value

@@ -1,17 +1,27 @@
 """Builders for the steps of a training pipeline, over the SageMaker Python SDK v3.
 
 They keep what every step of this template has in common in one place: the container contract, the code channel, the
-output locations, the step cache and the retries. The definition they make holds no account facts and no code: role,
-bucket, image and code are pipeline parameters, filled in when an execution starts.
+output locations, network, encryption and tags, the step cache and the retries. The definition they make holds no
+account facts and no code: roles, keys, bucket, image and code are pipeline parameters, lists of subnets, security
+groups and tags are placeholders (usecase.mlops.render).
+
+The own and the managed container (AWS's XGBoost image) run the same definition; only the values of ImageUri and CodeUri
+differ. Every job names its own program, so that no image's default starts, and reads all code from an input.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import boto3
+from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import (
+    DriftCheckBaselines,
+    DriftCheckExplainability,
+    DriftCheckModelDataQuality,
+    DriftCheckModelQuality,
+    Explainability,
     MetricsSource,
+    ModelDataQuality,
     ModelMetrics,
     ModelQuality,
     OutputDataConfig,
@@ -19,9 +29,12 @@ from sagemaker.core.shapes import (
     ProcessingOutput,
     ProcessingS3Input,
     ProcessingS3Output,
+    S3DataSource,
     StoppingCondition,
+    Tag,
 )
-from sagemaker.core.training.configs import Compute, InputData
+from sagemaker.core.training.configs import Compute, InputData, Networking
+from sagemaker.core.transformer import Transformer
 from sagemaker.core.workflow.conditions import ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -38,17 +51,24 @@ from sagemaker.mlops.workflow.retry import (
     StepExceptionTypeEnum,
     StepRetryPolicy,
 )
-from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TransformStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
 
-from usecase.mlops.errors import UserError
-
-Value = Any  # a plain value or an SDK pipeline variable (Parameter, Properties, Join, JsonGet); the SDK has no types
+from usecase.mlops.render import SECURITY_GROUP_IDS, SUBNET_IDS, TAG_PLACEHOLDER
+from usecase.mlops.sdk import UNUSED_ROLE, ModuleTrainingStep, OfflineSession, RegistrationStep, Value
 
 PROCESSING_ROOT = "/opt/ml/processing"
+TRAINING_ROOT = "/opt/ml/input/data"
 MAX_RUNTIME_SECONDS = 86400
+# A spot job may wait for capacity as long as it may run. It keeps no checkpoints: an interrupted one starts again.
+SPOT_MAX_WAIT_SECONDS = 2 * MAX_RUNTIME_SECONDS
 VOLUME_SIZE_GB = 30
+TRANSFORM_TIMEOUT_SECONDS = 60
+CSV, JSON = "text/csv", "application/json"
+# For AWS's own serving program, which the managed container has: the handlers that Train packs with the model. Without
+# both variables it would look for a script to download. The own container reads neither: it looks below /opt/ml/model.
+SERVING_ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 RETRY_SERVICE = StepRetryPolicy(
     exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
@@ -61,81 +81,13 @@ RETRY_CAPACITY = SageMakerJobStepRetryPolicy(
 )
 
 
-class OfflineSession(PipelineSession):  # type: ignore[misc]  # the SDK has no types
-    """A session that never calls AWS, so that the definition can be compiled without an account or a network."""
-
-    def __init__(self, region: str) -> None:
-        super().__init__(
-            boto_session=boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=region),  # noqa: S106
-            # an empty configuration of its own: a developer's ~/.config/sagemaker must not change the definition
-            sagemaker_config={
-                "SchemaVersion": "1.0",
-                "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
-            },
-        )
-
-    def default_bucket(self) -> str:
-        """Asked for, but not used; the SDK's own answer would look the bucket up."""
-        return "none"
-
-    def upload_data(self, path: str, *_: Any, **__: Any) -> str:
-        """Refuses to upload a file or folder."""
-        raise UserError(
-            f"src/usecase/pipeline.py: {path} would be uploaded while compiling; pass it to the job as an input"
-        )
-
-    def upload_string_as_file_body(self, _body: str, bucket: str, key: str, *_: Any, **__: Any) -> str:
-        """Refuses to upload a text."""
-        raise UserError(
-            f"src/usecase/pipeline.py: s3://{bucket}/{key} would be written while compiling; pass it as an input"
-        )
-
-
-class ModuleTrainingStep(TrainingStep):  # type: ignore[misc]  # the SDK has no types
-    """A training step that starts `python3 -m <module>` itself.
-
-    ModelTrainer sets an entry point only together with SourceCode, which uploads the code and a set of driver scripts
-    under a time stamp: the definition would differ on every build and the step cache would never hit. Nor does it
-    take a pipeline parameter as role. Both are set here, in the request that it makes.
-    """
-
-    def __init__(self, *, entrypoint: Sequence[str], container_arguments: Sequence[Value], role: Value, **kwargs: Any):
-        super().__init__(**kwargs)
-        self._entrypoint, self._container_arguments, self._role = list(entrypoint), list(container_arguments), role
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The request that the pipeline sends, completed."""
-        request: dict[str, Any] = super().arguments
-        request["AlgorithmSpecification"]["ContainerEntrypoint"] = self._entrypoint
-        request["AlgorithmSpecification"]["ContainerArguments"] = self._container_arguments
-        request["RoleArn"] = self._role
-        return request
-
-
-class RegistrationStep(ModelStep):  # type: ignore[misc]  # the SDK has no types
-    """A registration step without the container environment that ModelBuilder adds.
-
-    It holds empty SAGEMAKER_PROGRAM and SAGEMAKER_SUBMIT_DIRECTORY, and the region that the definition was compiled
-    in. All of them would override what the serving image and the endpoint know better.
-    """
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The request that the pipeline sends, trimmed."""
-        request: dict[str, Any] = super().arguments
-        for container in request["InferenceSpecification"]["Containers"]:
-            container.pop("Environment", None)
-        return request
-
-
 class PipelineBuilder:
     """Builds steps that share one set of pipeline parameters.
 
     Each of `role`, `default_bucket` and `model_package_group_name` may be given as a fixed value; None makes it a
-    parameter that is filled in when an execution starts. Outputs are written to
-    s3://<default_bucket>/<base_job_prefix>/<execution id>/<step>/<output>; the prefix is the model package group unless
-    it is given.
+    parameter (of `role`: one for processing, one for training) that is filled in when the pipeline is deployed. Outputs
+    are written to s3://<default_bucket>/<base_job_prefix>/<execution id>/<step>/<output>; the prefix is the model
+    package group unless it is given.
     """
 
     def __init__(
@@ -149,24 +101,54 @@ class PipelineBuilder:
     ) -> None:
         self._session = sagemaker_session or OfflineSession(region)
         self._parameters: list[Parameter] = []
+        self._fixed_role = role
         self.input_data = self.string("InputDataUri")
         self.contract = self.string("ContractUri")
+        self.model_card = self.string("ModelCardUri")
         self.code = self.string("CodeUri")
         self.image = self.string("ImageUri")
-        self.role = role or self.string("RoleArn")
+        self.champion = self.string("ChampionUri")
+        self.champion_version = self.string("ChampionVersion")
+        self.processing_role = self._role("ProcessingRoleArn")
+        self.training_role = self._role("TrainingRoleArn")
         self.default_bucket = default_bucket or self.string("DefaultBucket")
         self.model_package_group_name = model_package_group_name or self.string("ModelPackageGroupName")
-        self.thresholds = self.string("QualityThresholds")
-        self.lineage = {name: self.string(name) for name in ("GitSha", "ContractHash", "LockHash")}
+        self.volume_key = self.string("VolumeKmsKeyArn")
+        self.output_key = self.string("OutputKmsKeyArn")
+        self.gates = {
+            "--thresholds": self.string("QualityThresholds"),
+            "--champion-version": self.champion_version,
+            "--champion-metric": self.string("ChampionMetric"),
+            "--champion-tolerance": self.number("ChampionTolerance"),
+            "--fairness-metric": self.string("FairnessMetric"),
+            "--maximum-fairness-gap": self.number("MaximumFairnessGap"),
+            "--maximum-overlap": self.number("MaximumOverlap"),
+            "--maximum-label-shift": self.number("MaximumLabelShift"),
+            "--maximum-flagged-rows": self.number("MaximumFlaggedRows"),
+        }
+        self.git_sha = self.string("GitSha")
+        self.lineage = {
+            "GitSha": self.git_sha,
+            "ContractHash": self.string("ContractHash"),
+            "LockHash": self.string("LockHash"),
+            "PipelineExecution": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "ChampionVersion": self.champion_version,
+            "InputDataUri": self.input_data,
+            "ContractUri": self.contract,
+            "CodeUri": self.code,
+        }
+        self.execution = ExecutionVariables.PIPELINE_EXECUTION_ARN
         self.processing_instance_type = self.string("ProcessingInstanceType", "ml.m5.large")
+        self.processing_instance_count = self.integer("ProcessingInstanceCount", 1)
         self.training_instance_type = self.string("TrainingInstanceType", "ml.m5.xlarge")
+        self.training_instance_count = self.integer("TrainingInstanceCount", 1)
         self.approval_status = self.string(
             "ModelApprovalStatus", "PendingManualApproval", ["PendingManualApproval", "Approved", "Rejected"]
         )
         self._prefix = base_job_prefix or self.model_package_group_name
 
     def string(self, name: str, default: str | None = None, choices: Sequence[str] | None = None) -> Value:
-        """A text parameter; without a default it must be given when an execution starts."""
+        """A text parameter; without a default it must be given at deploy time or when an execution starts."""
         return self._declare(ParameterString(name, default, list(choices) if choices else None))
 
     def integer(self, name: str, default: int | None = None) -> Value:
@@ -185,24 +167,36 @@ class PipelineBuilder:
         inputs: Mapping[str, Value],
         outputs: Sequence[str],
         property_files: Mapping[str, str] | None = None,
+        instance_count: Value = 1,
+        sharded: Sequence[str] = (),
     ) -> ProcessingStep:
         """A step that runs `python3 -m <module>` with `arguments`, which map each option to its value.
 
         `inputs` are S3 locations, found by the job under /opt/ml/processing/input/<name>; beside them lies `code`, the
         use case's packages. What the job writes under /opt/ml/processing/output/<output> is uploaded when it ends.
-        `property_files` maps a name to "<output>/<path>" of a JSON file that later steps read with `json_value`.
+        `property_files` maps a name to "<output>/<path>" of a JSON file that later steps read with `json_value`. Of
+        several instances each finds its own share of the files of the inputs in `sharded`, and all of the others.
         """
         processor = Processor(
-            role=self.role,
+            role=self.processing_role,
             image_uri=self.image,
-            instance_count=1,
+            instance_count=instance_count,
             instance_type=self.processing_instance_type,
             entrypoint=["python3", "-m", module],
             volume_size_in_gb=VOLUME_SIZE_GB,
+            volume_kms_key=self.volume_key,
+            output_kms_key=self.output_key,
             max_runtime_in_seconds=MAX_RUNTIME_SECONDS,
             base_job_name=name,
             sagemaker_session=self._session,
             env={"PYTHONPATH": f"{PROCESSING_ROOT}/input/code"},
+            tags=[TAG_PLACEHOLDER],
+            network_config=NetworkConfig(
+                enable_network_isolation=True,
+                encrypt_inter_container_traffic=True,
+                subnets=[SUBNET_IDS],
+                security_group_ids=[SECURITY_GROUP_IDS],
+            ),
         )
         return ProcessingStep(
             name=name,
@@ -216,6 +210,7 @@ class PipelineBuilder:
                             local_path=f"{PROCESSING_ROOT}/input/{key}",
                             s3_data_type="S3Prefix",
                             s3_input_mode="File",
+                            s3_data_distribution_type=_distribution(key, sharded),
                         ),
                     )
                     for key, uri in {"code": self.code, **inputs}.items()
@@ -247,77 +242,156 @@ class PipelineBuilder:
         arguments: Mapping[str, Value],
         channels: Mapping[str, Value],
         hyperparameters: Mapping[str, Value],
+        instance_count: Value = 1,
+        sharded: Sequence[str] = (),
+        spot: bool = False,
     ) -> ModuleTrainingStep:
         """A step that runs `python3 -m <module>` with `arguments` and packs /opt/ml/model into model.tar.gz.
 
-        `channels` are S3 locations, found by the job under /opt/ml/input/data/<channel>; beside them lies `code`.
-        The job reads `hyperparameters`, all as text, from /opt/ml/input/config/hyperparameters.json.
+        `channels` are S3 locations, found by the job under /opt/ml/input/data/<channel>; beside them lies `code`. Of
+        several instances each finds its own share of the files of the channels in `sharded`. The job reads
+        `hyperparameters`, all as text, from /opt/ml/input/config/hyperparameters.json. `spot` takes spare capacity,
+        which costs less; a job that loses it waits for more and starts again from the beginning.
         """
         trainer = ModelTrainer(
             sagemaker_session=self._session,
-            role="arn:aws:iam::000000000000:role/replaced-by-the-step",  # a bare name would be looked up in IAM
+            role=UNUSED_ROLE,
             base_job_name=name,
             training_image=self.image,
             compute=Compute(
-                instance_type=self.training_instance_type, instance_count=1, volume_size_in_gb=VOLUME_SIZE_GB
+                instance_type=self.training_instance_type,
+                instance_count=instance_count,
+                volume_size_in_gb=VOLUME_SIZE_GB,
+                volume_kms_key_id=self.volume_key,
+                enable_managed_spot_training=spot or None,
             ),
-            stopping_condition=StoppingCondition(max_runtime_in_seconds=MAX_RUNTIME_SECONDS),
-            output_data_config=OutputDataConfig(s3_output_path=self._location(name)),
-            environment={"PYTHONPATH": "/opt/ml/input/data/code"},
-            # the service takes text only: a number parameter must be turned into text by the pipeline itself
-            hyperparameters={
-                key: value.to_string() if isinstance(value, Parameter) else value
-                for key, value in hyperparameters.items()
-            },
+            networking=Networking(
+                subnets=[SUBNET_IDS],
+                security_group_ids=[SECURITY_GROUP_IDS],
+                enable_network_isolation=True,
+                enable_inter_container_traffic_encryption=True,
+            ),
+            stopping_condition=StoppingCondition(
+                max_runtime_in_seconds=MAX_RUNTIME_SECONDS,
+                **({"max_wait_time_in_seconds": SPOT_MAX_WAIT_SECONDS} if spot else {}),
+            ),
+            output_data_config=OutputDataConfig(s3_output_path=self._location(name), kms_key_id=self.output_key),
+            tags=[Tag(key=TAG_PLACEHOLDER["Key"], value=TAG_PLACEHOLDER["Value"])],
+            environment={"PYTHONPATH": f"{TRAINING_ROOT}/code"},
+            hyperparameters={key: _text(value) for key, value in hyperparameters.items()},
         )
         return ModuleTrainingStep(
             name=name,
             entrypoint=["python3", "-m", module],
             container_arguments=_command_line(arguments),
-            role=self.role,
+            role=self.training_role,
             step_args=trainer.train(
                 input_data_config=[
-                    InputData(channel_name=key, data_source=uri) for key, uri in {**channels, "code": self.code}.items()
+                    InputData(
+                        channel_name=key,
+                        data_source=S3DataSource(
+                            s3_data_type="S3Prefix",
+                            s3_uri=uri,
+                            s3_data_distribution_type=_distribution(key, sharded),
+                        ),
+                    )
+                    for key, uri in {**channels, "code": self.code}.items()
                 ]
             ),
             cache_config=CACHE,
             retry_policies=[RETRY_SERVICE, RETRY_CAPACITY],
         )
 
-    def registration(
-        self, name: str, model: Value, evaluation: Value, metadata: Mapping[str, Value]
-    ) -> RegistrationStep:
-        """A step that registers `model` (an S3 location of model.tar.gz) with `evaluation` (of evaluation.json).
+    def transform_smoke(self, name: str, model: Value, rows: Value) -> list[Any]:
+        """Steps that answer some of `rows` with the serving image, as a batch transform of `model` would.
 
-        `metadata` goes with the model package, together with the git commit, the hashes of contract and lock file, and
-        the execution that made it.
+        `rows` is the S3 location of typed rows. The steps fail when there is not one answer for each row.
+        """
+        role = self._role("InferenceRoleArn")
+        root = PROCESSING_ROOT
+        sample = self.processing(
+            f"{name}Rows",
+            module="usecase.mlops.smoke",
+            arguments={
+                "--rows-dir": f"{root}/input/rows",
+                "--contract-dir": f"{root}/input/contract",
+                "--output-dir": f"{root}/output/smoke",
+            },
+            inputs={"rows": rows, "contract": self.contract},
+            outputs=["smoke"],
+        )
+        made = self._model(f"{name}Model", model, role)
+        transform = self._transform(f"{name}Transform", made, self.output(sample, "smoke"))
+        check = self.processing(
+            f"{name}Check",
+            module="usecase.mlops.smoke",
+            arguments={
+                "--rows-dir": f"{root}/input/rows",
+                "--answers-dir": f"{root}/input/answers",
+                "--output-dir": f"{root}/output/report",
+            },
+            inputs={
+                "rows": self.output(sample, "smoke"),
+                "answers": transform.properties.TransformOutput.S3OutputPath,
+            },
+            outputs=["report"],
+        )
+        return [sample, made, transform, check]
+
+    def registration(
+        self,
+        name: str,
+        model: Value,
+        evaluation: Value,
+        statistics: Value,
+        constraints: Value,
+        importance: Value,
+        metadata: Mapping[str, Value],
+    ) -> RegistrationStep:
+        """A step that registers `model` (an S3 location of model.tar.gz) with its evidence.
+
+        `evaluation` (of evaluation.json), `statistics`, `constraints` (of SageMaker Model Monitor) and `importance` are
+        the metrics of the model and the baselines that drift is measured from. `metadata` goes with the model package,
+        together with the execution that made it and with what that was given: data, contract, code, commit, champion.
         """
         builder = ModelBuilder(
-            s3_model_data_url=model, image_uri=self.image, role_arn=self.role, sagemaker_session=self._session
+            s3_model_data_url=model, image_uri=self.image, role_arn=UNUSED_ROLE, sagemaker_session=self._session
+        )
+        quality, feature_statistics, feature_constraints, explanation = (
+            MetricsSource(content_type=JSON, s3_uri=uri) for uri in (evaluation, statistics, constraints, importance)
         )
         return RegistrationStep(
             name=name,
+            environment=SERVING_ENVIRONMENT,
             step_args=builder.register(
                 model_package_group_name=self.model_package_group_name,
-                content_types=["text/csv", "application/json"],
-                response_types=["application/json", "text/csv"],
+                content_types=[CSV, JSON],
+                response_types=[JSON, CSV],
                 approval_status=self.approval_status,
                 model_metrics=ModelMetrics(
-                    model_quality=ModelQuality(
-                        statistics=MetricsSource(content_type="application/json", s3_uri=evaluation)
-                    )
+                    model_quality=ModelQuality(statistics=quality),
+                    model_data_quality=ModelDataQuality(statistics=feature_statistics, constraints=feature_constraints),
+                    explainability=Explainability(report=explanation),
                 ),
-                customer_metadata_properties={
-                    **self.lineage,
-                    **metadata,
-                    "PipelineExecution": ExecutionVariables.PIPELINE_EXECUTION_ARN,
-                },
+                drift_check_baselines=DriftCheckBaselines(
+                    model_quality=DriftCheckModelQuality(statistics=quality),
+                    model_data_quality=DriftCheckModelDataQuality(
+                        statistics=feature_statistics, constraints=feature_constraints
+                    ),
+                    explainability=DriftCheckExplainability(constraints=explanation),
+                ),
+                customer_metadata_properties={**self.lineage, **metadata},
             ),
             retry_policies=[RETRY_SERVICE],
         )
 
-    def quality_gate(self, name: str, failed: Value, reason: Value, passed_steps: Sequence[Any]) -> ConditionStep:
-        """Goes on with `passed_steps` when `failed`, the number of failed checks, is 0; else fails with `reason`."""
+    def quality_gate(
+        self, name: str, failed: Value, reason: Value, passed_steps: Sequence[Any], after: Sequence[Any] = ()
+    ) -> ConditionStep:
+        """Goes on with `passed_steps` when `failed`, the number of failed checks, is 0; else fails with `reason`.
+
+        It waits for the steps of `after`, beside those that its values come from.
+        """
         failure = FailStep(
             name="QualityGateFailed", error_message=Join(on="", values=["The model is not good enough: ", reason])
         )
@@ -326,6 +400,7 @@ class PipelineBuilder:
             conditions=[ConditionLessThanOrEqualTo(left=failed, right=0)],
             if_steps=list(passed_steps),
             else_steps=[failure],
+            depends_on=list(after) or None,
         )
 
     def output(self, step: ProcessingStep, name: str, *path: str) -> Value:
@@ -352,6 +427,61 @@ class PipelineBuilder:
             sagemaker_session=self._session,
         )
 
+    def _model(self, name: str, model: Value, role: Value) -> ModelStep:
+        """A step that makes a SageMaker model, by the call that all of the SDK's classes end in.
+
+        ModelBuilder.build() takes no pipeline parameter as role and no tags.
+        """
+        builder = ModelBuilder(
+            s3_model_data_url=model, image_uri=self.image, role_arn=UNUSED_ROLE, sagemaker_session=self._session
+        )
+        self._session.init_model_step_arguments(builder)
+        self._session.create_model(
+            name=None,
+            role=UNUSED_ROLE,
+            container_defs={"Image": self.image, "ModelDataUrl": model, "Environment": SERVING_ENVIRONMENT},
+            vpc_config={"Subnets": [SUBNET_IDS], "SecurityGroupIds": [SECURITY_GROUP_IDS]},
+            enable_network_isolation=True,
+            tags=[TAG_PLACEHOLDER],
+        )
+        arguments, self._session.context = self._session.context, None
+        arguments.create_model_request["ExecutionRoleArn"] = role
+        return ModelStep(name=name, step_args=arguments, retry_policies=[RETRY_SERVICE])
+
+    def _transform(self, name: str, model: ModelStep, rows: Value) -> TransformStep:
+        """A step that asks the serving image of `model` about the CSV lines at `rows`, and writes a line for each."""
+        transformer = Transformer(
+            model_name=model.properties.ModelName,
+            instance_count=1,
+            instance_type=self.processing_instance_type,
+            strategy="MultiRecord",
+            assemble_with="Line",
+            accept=CSV,
+            max_payload=6,
+            output_path=self._location(name),
+            output_kms_key=self.output_key,
+            volume_kms_key=self.volume_key,
+            tags=[TAG_PLACEHOLDER],
+            sagemaker_session=self._session,
+        )
+        return TransformStep(
+            name=name,
+            step_args=transformer.transform(
+                data=rows,
+                content_type=CSV,
+                split_type="Line",
+                model_client_config={
+                    "InvocationsTimeoutInSeconds": TRANSFORM_TIMEOUT_SECONDS,
+                    "InvocationsMaxRetries": 1,
+                },
+            ),
+            cache_config=CACHE,
+            retry_policies=[RETRY_SERVICE, RETRY_CAPACITY],
+        )
+
+    def _role(self, name: str) -> Value:
+        return self._fixed_role or self.string(name)
+
     def _declare(self, parameter: Parameter) -> Parameter:
         self._parameters.append(parameter)
         return parameter
@@ -371,4 +501,13 @@ class PipelineBuilder:
 
 
 def _command_line(arguments: Mapping[str, Value]) -> list[Value]:
-    return [word for option_and_value in arguments.items() for word in option_and_value]
+    return [_text(word) for option_and_value in arguments.items() for word in option_and_value]
+
+
+def _text(value: Value) -> Value:
+    """`value` where the service takes text only: a number parameter must be turned into text by the pipeline itself."""
+    return value.to_string() if isinstance(value, Parameter) else value
+
+
+def _distribution(name: str, sharded: Sequence[str]) -> str:
+    return "ShardedByS3Key" if name in sharded else "FullyReplicated"
