@@ -263,3 +263,5 @@ def _tool(module: str, *arguments: str) -> None:
 if importlib.util.find_spec("usecase.mlops.aws"):
     for _group in ("pipeline", "registry", "data"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
+if importlib.util.find_spec("usecase.mlops.feature_store"):  # from stage full
+    importlib.import_module("usecase.mlops.feature_store_commands").add_to(app)

@@ -95,12 +95,27 @@ class Tracking(_Section):
 
     uri: str = ""
 
+    @field_validator("uri")
+    @classmethod
+    def _no_credentials(cls, value: str) -> str:
+        if "@" in value:
+            raise ValueError("holds a user: leave it to MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        return value
+
 
 class ManagedImage(_Section):
     """The version of AWS's XGBoost image and the Python in it, for `container: managed`."""
 
     version: str = "3.2-0"
     python: str = "3.12"
+
+
+class FeatureStore(_Section):
+    """A feature group: its name, the column that names a record, and the one with the moment a row was true."""
+
+    group: str = Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}$")
+    record_id: str
+    event_time: str
 
 
 class Budget(_Section):
@@ -126,6 +141,7 @@ class Settings(_Section):
     tracking: Tracking = Tracking()
     managed_image: ManagedImage = ManagedImage()
     tags: dict[str, str] = {}
+    feature_store: FeatureStore | None = None
     budget: Budget | None = None
 
     @field_validator("aws_account", mode="before")
