@@ -73,6 +73,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
     }
   }
 
+  # What may hold personal data goes away by itself; deleting an object leaves a version behind, which follows soon.
+  dynamic "rule" {
+    for_each = local.retention_days
+
+    content {
+      id     = "retention-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        prefix = "${local.config.project}/${rule.key}/"
+      }
+
+      expiration {
+        days = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 7
+      }
+    }
+  }
+
   rule {
     id     = "unfinished-uploads"
     status = "Enabled"
@@ -84,4 +106,16 @@ resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
   }
 
   depends_on = [aws_s3_bucket_versioning.artifacts]
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for days in local.retention_days : days >= 1 && days <= 3650 && floor(days) == days])
+      error_message = "config/${var.environment}.yaml: retention.data_days, capture_days and feedback_days must be whole numbers of days from 1 to 3650."
+    }
+  }
+}
+
+locals {
+  # by the folder of the bucket; what is no number is refused above
+  retention_days = { for kind in ["data", "capture", "feedback"] : kind => try(tonumber(local.config.retention["${kind}_days"]), 0) }
 }

@@ -110,6 +110,14 @@ class ManagedImage(_Section):
     python: str = "3.12"
 
 
+class Retention(_Section):
+    """Days after which what may hold personal data is deleted from the environment's bucket, older versions too."""
+
+    data_days: int = Field(default=365, ge=1, le=3650)
+    capture_days: int = Field(default=90, ge=1, le=3650)
+    feedback_days: int = Field(default=365, ge=1, le=3650)
+
+
 class FeatureStore(_Section):
     """A feature group: its name, the column that names a record, and the one with the moment a row was true."""
 
@@ -141,6 +149,7 @@ class Settings(_Section):
     tracking: Tracking = Tracking()
     managed_image: ManagedImage = ManagedImage()
     tags: dict[str, str] = {}
+    retention: Retention = Retention()
     feature_store: FeatureStore | None = None
     budget: Budget | None = None
 

@@ -77,6 +77,22 @@ run "own_container" {
   }
 
   assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.artifacts.rule : rule.filter[0].prefix => rule.expiration[0].days
+      if length(rule.expiration) > 0
+    } == { "churn/data/" = 365, "churn/capture/" = 30, "churn/feedback/" = 365 }
+    error_message = "data, captured requests and feedback must be deleted after the days of `retention`"
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.artifacts.rule :
+      one(rule.noncurrent_version_expiration).noncurrent_days == 7 if length(rule.expiration) > 0
+    ])
+    error_message = "the versions that a deletion leaves behind must follow soon"
+  }
+
+  assert {
     condition     = aws_ecr_repository.this[0].image_tag_mutability == "IMMUTABLE"
     error_message = "an image tag must never move"
   }
@@ -136,4 +152,15 @@ run "blank_account" {
   }
 
   expect_failures = [var.environment]
+}
+
+run "endless_retention" {
+  command = plan
+
+  variables {
+    config_dir  = "./tests/config/endless"
+    environment = "dev"
+  }
+
+  expect_failures = [aws_s3_bucket_lifecycle_configuration.artifacts]
 }
