@@ -661,6 +661,244 @@ def test_paths_outside_of_the_container_are_refused(repo: Repo) -> None:
     assert execution.failure.reason == "/opt/ml/../../etc: inputs and outputs of a job lie below /opt/ml"
 
 
+# ---- transforms ------------------------------------------------------------------------------------------------------
+
+# A serving program as an image has one: its answers say what it was asked, in which order and with what around it.
+SERVE = """
+import http.server, os, pathlib, signal, sys, time
+model = pathlib.Path(os.environ["SM_MODEL_DIR"])
+if not (model / "model.txt").exists():
+    sys.exit("error: no model.txt")
+if (model / "code").is_dir():
+    import handlers  # found only below the model
+asked = 0
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(200 if self.path == "/ping" else 404)
+    def do_POST(self):
+        global asked
+        asked += 1
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == "/invocations"
+        if b"bad" in body:
+            return self.answer(400, b'{"error":\\n "row 1: no number"}')
+        if b"die" in body:
+            print("error: out of memory", flush=True)
+            os._exit(3)
+        if b"hang" in body:
+            time.sleep(60)
+        if b"env" in body:
+            wanted = [self.headers["Content-Type"], self.headers["Accept"], os.environ["SAGEMAKER_BATCH"],
+                      os.environ["SAGEMAKER_BATCH_STRATEGY"], os.environ["SAGEMAKER_MAX_PAYLOAD_IN_MB"]]
+            return self.answer(200, " ".join(wanted).encode())
+        self.answer(200, b"".join(b"%d:%s\\n" % (asked, line) for line in body.splitlines()))
+    def log_message(self, *_):
+        pass
+def stop(*_):
+    (pathlib.Path(sys.argv[1]) / "stopped").touch()
+    os._exit(0)
+signal.signal(signal.SIGTERM, stop)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
+def transform(
+    name: str = "transform", uri: str = "s3://local/rows", *, split: str = "Line", **arguments: Any
+) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "Type": "Transform",
+        "CacheConfig": {"Enabled": True},
+        "Arguments": {
+            "ModelName": {"Get": "Steps.model.ModelName"},
+            "TransformInput": {
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+                "ContentType": "text/csv",
+                "SplitType": split,
+            },
+            "TransformOutput": {
+                "S3OutputPath": {
+                    "Std:Join": {"On": "/", "Values": ["s3://bucket", {"Get": "Execution.PipelineExecutionId"}]}
+                },
+                "Accept": "text/csv",
+                "AssembleWith": "Line",
+            },
+            "TransformResources": {"InstanceCount": 1},
+            "BatchStrategy": "MultiRecord",
+            "MaxPayloadInMB": 1,
+            "ModelClientConfig": {"InvocationsTimeoutInSeconds": 1},
+            **arguments,
+        },
+    }
+
+
+class Transforms:
+    """A model, rows to ask it about, and the serving program."""
+
+    def __init__(self, repo: Repo) -> None:
+        self.repo = repo
+        (repo.root / "serve.py").write_text(SERVE)
+        self.command = ["python3", str(repo.root / "serve.py"), str(repo.root)]
+        self.rows = repo.root / "rows"
+        self.rows.mkdir()
+        repo.uris["s3://local/rows"] = self.rows
+        self.model = "pathlib.Path(sys.argv[2], 'model.txt').write_text('m')"
+
+    def run(self, *steps: Any) -> Execution:
+        archive = {"Get": "Steps.train.ModelArtifacts.S3ModelArtifacts"}
+        container = {
+            "Image": "image",
+            "ModelDataUrl": archive,
+            "Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},
+        }
+        made = {"Name": "model", "Type": "Model", "Arguments": {"PrimaryContainer": container}}
+        everything = [self.repo.training("train", self.model), made, *steps]
+        parameters = [parameter("Depth", "Integer", 4)]
+        return self.repo.engine(everything, parameters, serve_command=self.command).run({})
+
+    def answers(self, name: str) -> str:
+        return next(self.repo.local.rglob(f"s3/bucket/*/{name}.out")).read_text()
+
+
+@pytest.fixture
+def transforms(repo: Repo) -> Transforms:
+    return Transforms(repo)
+
+
+def test_a_transform_answers_each_file_in_order_and_stops_the_program(transforms: Transforms, repo: Repo) -> None:
+    (transforms.rows / "a.csv").write_text("1,2\n3,4\n5,6")
+    (transforms.rows / "deep").mkdir()
+    (transforms.rows / "deep/b.csv").write_text("7,8\n")
+    execution = transforms.run(transform())
+    assert execution.status == "Succeeded", execution.failure
+    assert transforms.answers("a.csv") == "1:1,2\n1:3,4\n1:5,6\n"
+    assert transforms.answers("deep/b.csv") == "2:7,8\n"
+    assert (repo.root / "stopped").exists()
+    assert repo.states(transforms.run(transform()))["transform"] == "Cached"
+    assert repo.states(transforms.run(transform(BatchStrategy="SingleRecord")))["transform"] == "Succeeded"
+
+
+def test_a_transform_keeps_to_its_strategy_and_payload(transforms: Transforms) -> None:
+    (transforms.rows / "a.csv").write_text("".join(letter * 400_000 + "\n" for letter in "abc"))
+    transforms.run(transform())
+    assert [line[:3] for line in transforms.answers("a.csv").splitlines()] == ["1:a", "1:b", "2:c"]
+    (transforms.rows / "a.csv").write_text("1\n2\n3\n")
+    transforms.run(transform(BatchStrategy="SingleRecord"))
+    found = {path.read_text() for path in transforms.repo.local.rglob("a.csv.out")}
+    assert "1:1\n2:2\n3:3\n" in found
+    transforms.run(transform(split="None"))
+    found = {path.read_text() for path in transforms.repo.local.rglob("a.csv.out")}
+    assert "1:1\n1:2\n1:3\n" in found
+
+
+def test_the_serving_program_finds_the_code_of_the_model_and_its_limits(transforms: Transforms) -> None:
+    transforms.model += "; d = pathlib.Path(sys.argv[2], 'code'); d.mkdir(); (d / 'handlers.py').touch()"
+    (transforms.rows / "a.csv").write_text("env\n")
+    execution = transforms.run(transform(MaxPayloadInMB=3))
+    assert execution.status == "Succeeded", execution.failure
+    assert transforms.answers("a.csv") == "text/csv text/csv true MULTI_RECORD 3\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("1\n2\nbad\n", 'a.csv, lines 1 to 3: the model answered 400: {"error": "row 1: no number"}'),
+        ("1\ndie\n", "out of memory"),
+        ("1\nhang\n", "a.csv, lines 1 to 2: no answer (timed out)"),
+        ("1\n" + "x" * 2**20 + "\n", "a.csv, line 2: over the 1 MB of MaxPayloadInMB"),
+    ],
+)
+def test_a_bad_answer_fails_the_transform(transforms: Transforms, rows: str, reason: str) -> None:
+    (transforms.rows / "a.csv").write_text(rows)
+    execution = transforms.run(transform())
+    assert execution.failure
+    assert execution.failure.step == "transform"
+    assert execution.failure.reason.startswith(reason)
+    assert not list((transforms.repo.local / "s3").rglob("*.out"))
+
+
+def test_the_error_of_a_serving_program_that_does_not_start_is_the_reason(transforms: Transforms) -> None:
+    transforms.model = "pathlib.Path(sys.argv[2], 'other.txt').write_text('m')"
+    (transforms.rows / "a.csv").write_text("1\n")
+    failure = transforms.run(transform()).failure
+    assert failure
+    assert failure.reason == "no model.txt"
+
+
+@POSIX
+def test_a_failure_elsewhere_ends_the_serving_program(transforms: Transforms, repo: Repo) -> None:
+    (transforms.rows / "a.csv").write_text("1\n")
+    pid_file = repo.root / "pid"
+    hang = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    transforms.command = ["python3", "-c", hang]
+    bad = f"""
+        while not pathlib.Path({str(pid_file)!r}).exists(): time.sleep(0.01)
+        sys.exit("error: bad data")
+    """
+    execution = transforms.run(transform(), repo.processing("bad", bad))
+    assert repo.states(execution)["transform"] == "Stopped"
+    assert execution.failure
+    assert execution.failure.reason == "bad data"
+    assert not is_alive(int(pid_file.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "RecordIO"}, "SplitType 'RecordIO' has no local counterpart; use None or Line"),
+        ({"BatchStrategy": "Other"}, "BatchStrategy 'Other' has no local counterpart; use SingleRecord or MultiRecord"),
+        (
+            {"DataProcessing": {"JoinSource": "Input"}},
+            "DataProcessing {'JoinSource': 'Input'} has no local counterpart",
+        ),
+    ],
+)
+def test_a_transform_that_cannot_run_here_is_named(repo: Repo, change: dict[str, Any], message: str) -> None:
+    made = {"Name": "model", "Type": "Model", "Arguments": {}}
+    with pytest.raises(UserError) as error:
+        repo.engine([made, transform(**change)], serve_command=["python3"])
+    assert str(error.value).startswith(f"step transform: {message}")
+
+
+def test_a_transform_needs_a_serving_program_and_a_model_of_this_pipeline(repo: Repo, transforms: Transforms) -> None:
+    with pytest.raises(UserError, match="step transform: a Transform step needs a program that serves the model"):
+        repo.engine([{"Name": "model", "Type": "Model", "Arguments": {}}, transform()])
+    execution = transforms.run(transform(ModelName="other"))
+    assert execution.failure
+    assert execution.failure.reason == "the model other is not made by a step of this pipeline"
+
+
+# ---- several hosts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_processing_job_finds_its_hosts(repo: Repo) -> None:
+    script = "(out / 'result/x.txt').write_text(pathlib.Path(sys.argv[1]).read_text())"
+    repo.run(repo.processing("job", script, arguments=["/opt/ml/config/resourceconfig.json"]))
+    (path,) = repo.local.rglob("x.txt")
+    assert json.loads(path.read_text()) == {"current_host": "algo-1", "hosts": ["algo-1"]}
+
+
+def test_several_instances_run_as_one_host_and_it_is_said_once(repo: Repo) -> None:
+    steps = []
+    for number, name in enumerate(["first", "second"]):
+        step = repo.processing(name, WRITE, needs=["first"] if number else [])
+        step["Arguments"]["ProcessingResources"] = {"ClusterConfig": {"InstanceCount": {"Get": "Parameters.Count"}}}
+        steps.append(step)
+    hosts = parameter("Count", "Integer", 1)
+    messages = [event.message for event in repo.run(*steps, parameters=[hosts]).steps.values()]
+    assert messages == ["", ""]
+    execution = repo.run(*steps, parameters=[hosts], given={"Count": 4})
+    assert [(event.state, event.message) for event in execution.steps.values()] == [
+        ("Cached", "one host here, 4 in AWS"),
+        ("Cached", ""),
+    ]
+
+
 # ---- cache -----------------------------------------------------------------------------------------------------------
 
 
@@ -766,6 +1004,31 @@ def test_an_input_that_changes_while_the_step_runs_is_not_cached(repo: Repo) -> 
     execution = repo.run(repo.processing("job", script, inputs={"data": "s3://local/data"}))
     assert execution.steps["job"].message == "not cached: an input changed while the step ran"
     assert not repo.files("cache")
+
+
+def test_the_name_of_the_execution_does_not_run_a_step_again(repo: Repo) -> None:
+    arn = {"Get": "Execution.PipelineExecutionArn"}
+    first = repo.run(repo.processing("job", WRITE, arguments=[arn]))
+    assert repo.states(repo.run(repo.processing("job", WRITE, arguments=[arn]))) == {"job": "Cached"}
+    (path,) = repo.local.rglob("x.txt")
+    assert path.read_text() == f"local/{first.id}"
+
+
+def test_registration_resolves_files_folders_and_prefixes(repo: Repo) -> None:
+    found: list[Path] = []
+
+    def register(arguments: Mapping[str, Any], resolve: Callable[[str], Path]) -> Mapping[str, Any]:
+        found.extend(resolve(uri) for uri in arguments["Uris"])
+        return {}
+
+    job = repo.processing("job", "(out / 'result/sub').mkdir(); (out / 'result/sub/x.txt').write_text('x')")
+    inside = [{"Std:Join": {"On": "/", "Values": [output("job"), path]}} for path in ("sub", "sub/", "sub/x.txt")]
+    engine = repo.engine([job, registration("register", Uris=[output("job"), *inside])])
+    engine.register = register
+    execution = engine.run({})
+    assert execution.status == "Succeeded", execution.failure
+    folder = repo.local / "s3/bucket" / execution.id / "job/result"
+    assert found == [folder, folder / "sub", folder / "sub", folder / "sub/x.txt"]
 
 
 @pytest.fixture
@@ -1104,6 +1367,34 @@ def test_old_executions_go_and_cached_outputs_stay(repo: Repo, monkeypatch: pyte
         ]
     )
     assert repo.states(repo.run(kept)) == {"kept": "Cached"}
+
+
+def test_outputs_of_entries_that_expired_or_were_replaced_go(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "KEPT_EXECUTIONS", 1)
+    day = repo.processing("day", WRITE, cache={"Enabled": True, "ExpireAfter": "P1D"})
+    gone = repo.processing("gone", WRITE, cache={"Enabled": True, "ExpireAfter": "P1D"})
+    copy = repo.processing("copy", WRITE, cache={"Enabled": True})
+    first = repo.run(day, gone, copy)
+    second = repo.run(day)  # the execution that made them is forgotten, the entries hold their outputs
+    held = [f"bucket/{first.id}/{name}/result/x.txt" for name in ("copy", "day", "gone")]
+    assert repo.files() == held
+    for path in (repo.local / "cache").glob("step-*"):
+        entry = json.loads(path.read_text())
+        if entry["expires"]:
+            path.write_text(json.dumps({**entry, "created": entry["created"] - 2e5, "expires": entry["expires"] - 2e5}))
+    third = repo.run(day)  # made again: its entry is replaced; that of `gone` has expired
+    assert second.steps["day"].state == "Cached"
+    assert third.steps["day"].state == "Succeeded"
+    assert repo.files() == sorted([held[0], f"bucket/{third.id}/day/result/x.txt"])
+    assert repo.states(repo.run(copy)) == {"copy": "Cached"}
+
+
+def test_outputs_of_the_last_executions_stay_when_their_entries_go(repo: Repo) -> None:
+    day = repo.processing("day", WRITE, cache={"Enabled": True, "ExpireAfter": "P1D"})
+    first = repo.run(day)
+    age_cache(repo, 2e5)
+    second = repo.run(day)
+    assert repo.files() == sorted(f"bucket/{execution.id}/day/result/x.txt" for execution in (first, second))
 
 
 @pytest.mark.parametrize(

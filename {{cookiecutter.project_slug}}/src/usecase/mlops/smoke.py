@@ -1,6 +1,6 @@
-"""The jobs around a transform smoke: rows that the serving image is asked about, and whether it answered each of them.
+"""The jobs around a transform smoke: rows that the serving image is asked about, and whether it answered them all.
 
-Made with `transform_smoke` of get_pipeline: SmokeRows writes smoke.csv, a batch transform answers it, SmokeCheck counts.
+Made with `transform_smoke` of get_pipeline: SmokeRows writes smoke.csv, a batch transform reads it, SmokeCheck counts.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def write_rows(rows_dir: Path, contract: Contract, output_dir: Path) -> None:
 
 
 def check_answers(rows_dir: Path, answers_dir: Path, output_dir: Path) -> None:
-    """Write report.json: {"rows": n}. Raises UserError unless there is one line of answer for each line of smoke.csv."""
+    """Write report.json: {"rows": n}. Raises UserError unless each line of smoke.csv has a line of answer."""
     asked = _lines(rows_dir / ROWS)
     answered = _lines(answers_dir / f"{ROWS}.out")
     if len(answered) != len(asked):
@@ -46,10 +46,10 @@ def check_answers(rows_dir: Path, answers_dir: Path, output_dir: Path) -> None:
     write_json(output_dir / "report.json", {"rows": len(asked)})
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path) -> list[bytes]:
     if not file.exists():
         raise UserError(f"{file}: no such file: the step before wrote none")
-    return file.read_text(encoding="utf-8").splitlines()
+    return file.read_bytes().splitlines()  # of bytes: text has line ends that CSV does not know
 
 
 def main() -> None:

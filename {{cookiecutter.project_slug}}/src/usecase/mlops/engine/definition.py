@@ -15,9 +15,10 @@ from usecase.mlops.engine.expressions import (
     split_path,
 )
 from usecase.mlops.engine.jobs import processing_job, training_job
+from usecase.mlops.engine.transform import batch
 from usecase.mlops.errors import UserError
 
-STEP_TYPES = ("Processing", "Training", "Model", "RegisterModel", "Condition", "Fail")
+STEP_TYPES = ("Processing", "Training", "Model", "Transform", "RegisterModel", "Condition", "Fail")
 ParameterValue = str | int | float | bool
 
 _DURATION = re.compile(r"P?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
@@ -150,18 +151,20 @@ class Definition:
                 raise UserError(
                     f"step {step.name}: property file {name} lies in the output {file.output}, not declared"
                 )
-        if step.type in ("Processing", "Training"):
-            if not _entrypoint(step):
-                raise UserError(
-                    f"step {step.name} has no ContainerEntrypoint: what its image starts by itself cannot run locally"
-                )
-            try:
-                if step.type == "Processing":
+        if step.type in ("Processing", "Training") and not _entrypoint(step):
+            raise UserError(
+                f"step {step.name} has no ContainerEntrypoint: what its image starts by itself cannot run locally"
+            )
+        try:
+            match step.type:
+                case "Processing":
                     processing_job(step.arguments)
-                else:
+                case "Training":
                     training_job(step.arguments, "")
-            except (KeyError, UserError) as error:
-                raise UserError(f"step {step.name}: {error}") from None
+                case "Transform":
+                    batch(step.arguments)
+        except (KeyError, UserError) as error:
+            raise UserError(f"step {step.name}: {error}") from None
 
     def _check_reference(self, step: Step, reference: Reference) -> None:
         known: Mapping[str, Sequence[str]] = {

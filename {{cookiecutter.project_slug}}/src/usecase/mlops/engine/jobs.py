@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tarfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from usecase.mlops.engine.storage import Store, files
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import write_json
 
-MODEL, OUTPUT_DATA, CONFIG = "/opt/ml/model", "/opt/ml/output/data", "/opt/ml/input/config"
+MODEL, OUTPUT_DATA = "/opt/ml/model", "/opt/ml/output/data"
+TRAINING_CONFIG, PROCESSING_CONFIG = "/opt/ml/input/config", "/opt/ml/config"
 HOST = "algo-1"
 TAIL_LINES = 20
 TAIL_BYTES = 65536
@@ -63,11 +64,29 @@ class JobOutput:
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a Processing or Training step starts: all that can change what it computes.
+class Batch:
+    """How a transform job cuts its input files into requests, and joins the answers.
 
-    `config` holds the files below /opt/ml/input/config. A training job has `artifacts`, the URI of the folder that gets
-    model.tar.gz and output.tar.gz, in place of outputs.
+    `by_line`: lines are requests, `many` of them at once when together they stay within `maximum_bytes`; else a file is
+    one. `assemble_lines`: each answer ends a line.
+    """
+
+    content_type: str
+    accept: str
+    by_line: bool
+    many: bool
+    assemble_lines: bool
+    maximum_bytes: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step starts: all that can change what it computes.
+
+    `config` holds JSON files by container path. A training job has `artifacts`, the URI of the folder that gets
+    model.tar.gz and output.tar.gz, in place of outputs. `hosts` is how many instances AWS would start; here it is one.
+    `batch` is what a transform job asks the started program.
     """
 
     command: Sequence[str]
@@ -77,6 +96,8 @@ class Job:
     outputs: Sequence[JobOutput] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     artifacts: str | None = None
+    hosts: int = 1
+    batch: Batch | None = None
 
     def on_python_path(self, item: JobInput) -> bool:
         """Whether `item` holds the packages that the job imports."""
@@ -89,20 +110,22 @@ def processing_job(arguments: Mapping[str, Any]) -> Job:
         **_what_starts(arguments["AppSpecification"], "ImageUri"),
         environment=_environment(arguments),
         inputs=[
-            JobInput(item["InputName"], _location(item["S3Input"]), item["S3Input"]["LocalPath"])
+            JobInput(item["InputName"], location(item["S3Input"]), item["S3Input"]["LocalPath"])
             for item in arguments.get("ProcessingInputs", [])
         ],
         outputs=[
             JobOutput(item["OutputName"], item["S3Output"]["LocalPath"], item["S3Output"]["S3Uri"])
             for item in arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
         ],
+        config={f"{PROCESSING_CONFIG}/resourceconfig.json": {"current_host": HOST, "hosts": [HOST]}},
+        hosts=hosts(arguments.get("ProcessingResources", {}).get("ClusterConfig", {})),
     )
 
 
 def training_job(arguments: Mapping[str, Any], job_name: str) -> Job:
     """The job of evaluated CreateTrainingJob arguments."""
     channels = {
-        channel["ChannelName"]: _location(channel["DataSource"]["S3DataSource"])
+        channel["ChannelName"]: location(channel["DataSource"]["S3DataSource"])
         for channel in arguments.get("InputDataConfig", [])
     }
     hyperparameters = {name: str(value) for name, value in arguments.get("HyperParameters", {}).items()}
@@ -126,11 +149,16 @@ def training_job(arguments: Mapping[str, Any], job_name: str) -> Job:
         },
         inputs=[JobInput(name, uri, f"/opt/ml/input/data/{name}") for name, uri in channels.items()],
         config={
-            "hyperparameters.json": hyperparameters,
-            "inputdataconfig.json": {name: {"TrainingInputMode": "File"} for name in channels},
-            "resourceconfig.json": {"current_host": HOST, "hosts": [HOST], "network_interface_name": "lo"},
+            f"{TRAINING_CONFIG}/hyperparameters.json": hyperparameters,
+            f"{TRAINING_CONFIG}/inputdataconfig.json": {name: {"TrainingInputMode": "File"} for name in channels},
+            f"{TRAINING_CONFIG}/resourceconfig.json": {
+                "current_host": HOST,
+                "hosts": [HOST],
+                "network_interface_name": "lo",
+            },
         },
         artifacts=f"{arguments['OutputDataConfig']['S3OutputPath']}/{job_name}/output",
+        hosts=hosts(arguments.get("ResourceConfig", {})),
     )
 
 
@@ -161,7 +189,14 @@ def _what_starts(specification: Mapping[str, Any], image: str) -> dict[str, Any]
     return {"command": [str(word) for word in words], "image": str(specification.get(image, ""))}
 
 
-def _location(source: Mapping[str, Any]) -> str:
+def hosts(resources: Mapping[str, Any]) -> int:
+    """How many instances AWS would start."""
+    count = resources.get("InstanceCount", 1)
+    return count if isinstance(count, int) else 1  # before its parameters have values it is a reference
+
+
+def location(source: Mapping[str, Any]) -> str:
+    """The URI of an S3 input. Raises UserError for a manifest."""
     if source.get("S3DataType", "S3Prefix") != "S3Prefix":
         raise UserError(f"S3DataType {source['S3DataType']} has no local counterpart; use S3Prefix")
     return source["S3Uri"]  # type: ignore[no-any-return]
@@ -181,37 +216,47 @@ class Processes:
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> int:
         """Runs `command` to its end and returns its exit status. Raises StoppedError."""
-        with log.open("wb") as output:
+        with self.running(command, environment, folder, log) as process:
+            return process.wait()
+
+    @contextlib.contextmanager
+    def running(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path
+    ) -> "Iterator[subprocess.Popen[bytes]]":
+        """`command` as a process, which is killed when the block ends. Raises StoppedError."""
+        with self._lock, log.open("wb") as output:
+            if self.stopping:
+                raise StoppedError
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            yield process
+        finally:
             with self._lock:
-                if self.stopping:
-                    raise StoppedError
-                process = subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-                self._running.add(process)
-            status = process.wait()
-        with self._lock:
-            self._running.discard(process)
-        _signal_group(process, kill=True)  # what the job left behind must not write on
-        if self.stopping:
-            raise StoppedError
-        return status
+                self._running.discard(process)
+            signal_group(process, kill=True)  # what the job left behind must not write on
+            process.wait()
+            if self.stopping:
+                raise StoppedError
 
     def stop(self, *, kill: bool = False) -> None:
         """Ends all processes and starts no others; `kill` leaves them no time to clean up."""
         with self._lock:
             self.stopping = True
             for process in self._running:
-                _signal_group(process, kill=kill)
+                signal_group(process, kill=kill)
 
 
-def _signal_group(process: "subprocess.Popen[bytes]", *, kill: bool) -> None:
+def signal_group(process: "subprocess.Popen[bytes]", *, kill: bool) -> None:
+    """Asks a process and its children to end, or ends them."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
@@ -231,18 +276,10 @@ class Sandbox:
     def run(self, processes: Processes, python: str, job_name: str) -> None:
         """Runs the job to its end. Raises JobError and StoppedError."""
         self._fill()
-        command = [self._rewrite(word) for word in self._job.command]
-        if command[0] in ("python", "python3"):
-            command[0] = python
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = self._environment()
         if self._job.artifacts:
             environment["TRAINING_JOB_NAME"] = job_name
-        for name in ("PYTHONPATH", "PYTHONHOME"):  # they would let the job import what no cache key knows of
-            environment.pop(name, None)
-        environment.update({name: self._rewrite(value) for name, value in self._job.environment.items()})
-        if "PYTHONPATH" in environment:
-            environment["PYTHONPATH"] = self._python_path()
-        status = processes.run(command, environment, self.ml, self.log)
+        status = processes.run(self._command(python), environment, self.ml, self.log)
         self._check_linked()
         if status:
             raise self._failure(status)
@@ -260,6 +297,19 @@ class Sandbox:
         """Deletes all but the log."""
         shutil.rmtree(self.ml, ignore_errors=True)
 
+    def _command(self, python: str) -> list[str]:
+        command = [self._rewrite(word) for word in self._job.command]
+        return [python if command[0] in ("python", "python3") else command[0], *command[1:]]
+
+    def _environment(self) -> dict[str, str]:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        for name in ("PYTHONPATH", "PYTHONHOME"):  # they would let the job import what no cache key knows of
+            environment.pop(name, None)
+        environment.update({name: self._rewrite(value) for name, value in self._job.environment.items()})
+        if "PYTHONPATH" in environment:
+            environment["PYTHONPATH"] = self._python_path()
+        return environment
+
     def _fill(self) -> None:
         for item in self._job.inputs:
             # Packages are linked, not copied, so that Python finds and keeps their bytecode beside the sources.
@@ -269,10 +319,10 @@ class Sandbox:
         for output in self._job.outputs:
             self._path(output.container_path).mkdir(parents=True, exist_ok=True)
         if self._job.artifacts:
-            for folder in (MODEL, OUTPUT_DATA, CONFIG):
+            for folder in (MODEL, OUTPUT_DATA):
                 self._path(folder).mkdir(parents=True, exist_ok=True)
-        for name, content in self._job.config.items():
-            (self._path(CONFIG) / name).write_text(json.dumps(content), encoding="utf-8")
+        for container_path, content in self._job.config.items():
+            write_json(self._path(container_path), content)
         self.ml.mkdir(parents=True, exist_ok=True)
 
     def _check_linked(self) -> None:

@@ -9,9 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -30,9 +30,10 @@ from usecase.mlops.engine.jobs import (
     training_properties,
 )
 from usecase.mlops.engine.storage import CacheEntry, StepCache, Store, read_json
+from usecase.mlops.engine.transform import TransformSandbox, transform_job, transform_properties
 from usecase.mlops.errors import UserError
 
-CACHE_VERSION = 1  # part of every cache key: raise it when the engine runs jobs in another way
+CACHE_VERSION = 2  # part of every cache key: raise it when the engine runs jobs in another way
 KEPT_EXECUTIONS = 20
 GRACE_SECONDS = 5
 
@@ -91,7 +92,8 @@ class Engine:
 
     `mounts` maps the URIs given as parameters to the user's own files and folders. `register` is called for each
     RegisterModel step with its evaluated CreateModelPackage arguments and a function from URI to local path; it returns
-    the properties of the model package. `on_event` is called in the thread that called `run`.
+    the properties of the model package. `on_event` is called in the thread that called `run`. `serve_command` starts
+    the program that serves a model, for Transform steps (see the module `transform`).
 
     Raises UserError for a definition that cannot run here.
     """
@@ -105,10 +107,15 @@ class Engine:
         on_event: Callable[[StepEvent], None] = lambda _: None,
         python: str = sys.executable,
         workers: int | None = None,
+        serve_command: Sequence[str] | None = None,
     ) -> None:
         self.definition = Definition.parse(definition)
+        for step in self.definition.steps.values():
+            if step.type == "Transform" and not serve_command:
+                raise UserError(f"step {step.name}: a Transform step needs a program that serves the model")
         self.root, self.mounts, self.register = root.absolute(), mounts, register
         self.on_event, self.python, self.workers = on_event, python, workers or os.cpu_count() or 1
+        self.serve_command = serve_command or ()
 
     def run(self, parameters: Mapping[str, ParameterValue]) -> Execution:
         """Runs all steps; a step that fails or a signal (SIGINT, SIGTERM) stops the others.
@@ -158,6 +165,7 @@ class _Run:
         self._running: dict[str, tuple[Future[_Result], float]] = {}
         self._skipped: set[str] = set()
         self._interrupts = self._interrupts_seen = 0
+        self._said_hosts = False
 
     def execute(self) -> Execution:
         """Runs all steps. Raises nothing that a step is to blame for."""
@@ -267,18 +275,26 @@ class _Run:
 
     def _run_job(self, step: Step, arguments: Mapping[str, Any]) -> _Result:
         name = self._job_name(step)
-        if step.type == "Processing":
-            job, properties = processing_job(arguments), processing_properties(arguments, name)
-        else:
-            job = training_job(arguments, name)
-            properties = training_properties(arguments, name, job)
+        sandbox_type = Sandbox
+        match step.type:
+            case "Processing":
+                job, properties = processing_job(arguments), processing_properties(arguments, name)
+            case "Training":
+                job = training_job(arguments, name)
+                properties = training_properties(arguments, name, job)
+            case _:
+                job = transform_job(arguments, self._model(arguments["ModelName"]), self._engine.serve_command)
+                properties = transform_properties(arguments, name)
+                sandbox_type = TransformSandbox
         digests = self._digests(job)
         key = self._key(step, job, digests)
         max_age = step.cache_seconds
         entry = self._cache.find(key, max_age) if max_age is not None else None
+        messages = self._hosts_message(job)
         if entry:
-            return _Result("Cached", entry.properties, self._property_files(step, entry.properties))
-        sandbox = Sandbox(self._executions / self._execution.id / step.name, job, self._store, digests)
+            files = self._property_files(step, entry.properties)
+            return _Result("Cached", entry.properties, files, "; ".join(messages))
+        sandbox = sandbox_type(self._executions / self._execution.id / step.name, job, self._store, digests)
         try:
             sandbox.run(self._processes, self._engine.python, name)
             outputs = sandbox.publish()
@@ -286,27 +302,40 @@ class _Run:
             sandbox.clear()
             raise
         property_files = self._property_files(step, properties)
-        message = ""
         if max_age is not None:
             if self._digests(job) == digests:
                 self._cache.add(key, CacheEntry(properties, outputs), max_age)
             else:
-                message = "not cached: an input changed while the step ran"
+                messages.append("not cached: an input changed while the step ran")
         sandbox.clear()
-        return _Result("Succeeded", properties, property_files, message)
+        return _Result("Succeeded", properties, property_files, "; ".join(messages))
+
+    def _model(self, name: str) -> Mapping[str, Any]:
+        for properties in self._scope.properties.values():
+            if properties.get("ModelName") == name and "PrimaryContainer" in properties:
+                return properties
+        raise UserError(f"the model {name} is not made by a step of this pipeline")
+
+    def _hosts_message(self, job: Job) -> list[str]:
+        """What is said once of an execution that would run on several instances."""
+        if job.hosts == 1 or self._said_hosts:
+            return []
+        self._said_hosts = True
+        return [f"one host here, {job.hosts} in AWS"]
 
     def _prune(self) -> None:
-        """Deletes the executions before the last ones, with their outputs unless a cache entry points at them."""
+        """Deletes the executions before the last ones, and the outputs that nothing points at any more.
+
+        An output stays for as long as its execution is one of the last, or a cache entry holds it.
+        """
         folders = sorted(self._executions.iterdir()) if self._executions.is_dir() else []
-        old = folders[:-KEPT_EXECUTIONS]
-        if not old:
+        old, last = folders[:-KEPT_EXECUTIONS], folders[-KEPT_EXECUTIONS:]
+        if not old and not self._cache.released:
             return
-        kept = self._cache.prune()
+        held = self._cache.prune() | _outputs(last)
+        for uri in (self._cache.released | _outputs(old)) - held:
+            self._store.remove(uri)
         for folder in old:
-            for record in folder.glob("*/outputs.json"):
-                for uri in read_json(record) or []:
-                    if uri not in kept:
-                        self._store.remove(uri)
             shutil.rmtree(folder, ignore_errors=True)
 
     def _resolve(self, uri: str) -> Path:
@@ -331,7 +360,8 @@ class _Run:
     def _key(self, step: Step, job: Job, digests: Mapping[str, str]) -> str:
         """A hash of all that the job can see; URIs of this execution, roles, keys, networks and sizes are no part.
 
-        Hyperparameters are in the environment, as SM_HPS.
+        Hyperparameters are in the environment, as SM_HPS. The execution's own name is no part either: evidence that was
+        made before names the execution that made it.
         """
         seen = {
             "version": CACHE_VERSION,
@@ -342,8 +372,10 @@ class _Run:
             "environment": dict(job.environment),
             "inputs": [[item.name, item.container_path, digests[item.name]] for item in job.inputs],
             "outputs": [[output.name, output.container_path] for output in job.outputs],
+            "batch": asdict(job.batch) if job.batch else None,
         }
-        return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+        text = json.dumps(seen, sort_keys=True).replace(self._execution.id, "")
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _property_files(self, step: Step, properties: Mapping[str, Any]) -> dict[str, Path]:
         found = {}
@@ -353,6 +385,11 @@ class _Run:
             if not found[name].is_file():
                 raise UserError(f"the job wrote no {file.path} into its output {file.output} (property file {name})")
         return found
+
+
+def _outputs(folders: Sequence[Path]) -> set[str]:
+    """The URIs that the steps of these executions wrote."""
+    return {uri for folder in folders for record in folder.glob("*/outputs.json") for uri in read_json(record) or []}
 
 
 def _failure(step: str, error: UserError | OSError) -> Failure:

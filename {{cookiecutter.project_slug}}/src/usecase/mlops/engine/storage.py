@@ -202,11 +202,15 @@ class CacheEntry:
 
 
 class StepCache:
-    """Results of earlier steps, found by what the step could see."""
+    """Results of earlier steps, found by what the step could see.
+
+    `released` holds the URIs of outputs that an entry held which is replaced or has expired: nobody may need them.
+    """
 
     def __init__(self, root: Path, store: Store) -> None:
         self._folder = root / "cache"
         self._store = store
+        self.released: set[str] = set()
 
     def find(self, key: str, max_age: float) -> CacheEntry | None:
         """The entry for `key` if it is younger than `max_age` seconds and its outputs are there, unchanged."""
@@ -222,6 +226,7 @@ class StepCache:
 
     def add(self, key: str, entry: CacheEntry, max_age: float) -> None:
         """Keeps `entry`; all its outputs must be complete."""
+        self.released |= _held(read_json(self._path(key)))
         created = time.time()
         content = {
             "created": created,
@@ -238,10 +243,17 @@ class StepCache:
             content = read_json(path)
             expires = content.get("expires") if isinstance(content, dict) else 0
             if expires is not None and expires < time.time():
+                self.released |= _held(content)
                 path.unlink(missing_ok=True)
-            elif isinstance(content, dict):
-                kept.update(content.get("outputs", {}))
+            else:
+                kept |= _held(content)
         return kept
 
     def _path(self, key: str) -> Path:
         return self._folder / f"step-{key}.json"
+
+
+def _held(content: Any) -> set[str]:
+    """The URIs in the content of an entry; none when that was damaged."""
+    outputs = content.get("outputs") if isinstance(content, dict) else None
+    return set(outputs) if isinstance(outputs, dict) else set()
