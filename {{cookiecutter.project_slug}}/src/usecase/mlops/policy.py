@@ -11,6 +11,7 @@ from typing import Any
 
 REQUIRED_TAGS = {"project", "environment", "owner"}
 MAX_RUNTIME_SECONDS = 5 * 86400  # the longest that a processing job may run
+MAX_VOLUME_GB = 16384
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def _retries(*kinds: str) -> Callable[[Any], bool]:
     return holds
 
 
-def _whole(value: Any, most: float = float("inf")) -> bool:
+def _whole(value: Any, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
 
@@ -54,7 +55,7 @@ SUBNETS = Rule(_all_match(r"subnet-[0-9a-f]+"), "must be subnets of the platform
 GROUPS = Rule(_all_match(r"sg-[0-9a-f]+"), "must be security groups of the platform's network")
 TAGS = Rule(_tags, f"must hold {', '.join(sorted(REQUIRED_TAGS))}, none of them blank")
 RUNTIME = Rule(lambda value: _whole(value, MAX_RUNTIME_SECONDS), f"must be 1 to {MAX_RUNTIME_SECONDS} seconds")
-VOLUME = Rule(_whole, "must be a size in GB")
+VOLUME = Rule(lambda value: _whole(value, MAX_VOLUME_GB), f"must be 1 to {MAX_VOLUME_GB} GB")
 EXPIRY = Rule(_matches(r"P\d+[WD]"), "must be a time in weeks or days, as P30D")
 SERVICE_RETRIES = Rule(_retries("Step.SERVICE_FAULT", "Step.THROTTLING"), "must cover faults of the service")
 JOB_RETRIES = Rule(
