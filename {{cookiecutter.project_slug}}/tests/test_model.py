@@ -15,14 +15,14 @@ from usecase.preprocessing import preprocess
 from usecase.train import train
 
 ROOT = Path(__file__).parents[1]
-HYPERPARAMETERS = {"num_rounds": "20", "max_depth": "3", "learning_rate": "0.3", "seed": "1"}
+HYPERPARAMETERS = {"num_rounds": 20, "max_depth": 3, "learning_rate": 0.3, "seed": 1}
 
 
 def train_once(folder: Path) -> Model:
     (folder / "data").mkdir()
     synthetic_rows(Contract.load(ROOT)).write_parquet(folder / "data" / "rows.parquet")
     preprocess(folder / "data", ROOT, folder / "out")
-    train(folder / "out", folder / "model", folder / "report", HYPERPARAMETERS)
+    train(folder / "out", ROOT / "src", folder / "model", folder / "report", HYPERPARAMETERS)
     return model_fn(str(folder / "model"))
 
 

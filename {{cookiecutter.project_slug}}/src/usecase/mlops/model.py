@@ -1,5 +1,6 @@
-"""The trained model as one folder: model.ubj, preprocessor.json and data_contract.yaml. No pickle anywhere."""
+"""The trained model as one folder: model.ubj, preprocessor.json, data_contract.yaml and code/. No pickle anywhere."""
 
+import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,15 @@ from usecase.mlops.features import Preprocessor
 
 FILE_NAME = "model.ubj"
 ARCHIVE = "model.tar.gz"
+
+CODE = "code"
+HANDLERS = '''\
+"""The handlers, where AWS's XGBoost server looks for them."""
+
+from usecase.inference import input_fn, model_fn, output_fn, predict_fn
+
+__all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
+'''
 
 OBJECTIVES = {
     "binary_classification": {"objective": "binary:logistic", "eval_metric": "logloss"},
@@ -69,6 +79,18 @@ def load_model(folder: Path) -> Model:
             f" preprocessor.json makes {len(model.preprocessor.feature_names)}: train again"
         )
     return model
+
+
+def add_code(code_dir: Path, model_dir: Path) -> None:
+    """Copy the packages in `code_dir` into `model_dir`/code, where the service finds them. Bytecode stays behind.
+
+    code/inference.py is the module that AWS's XGBoost server imports (SAGEMAKER_PROGRAM).
+    """
+    if not (code_dir / "usecase").is_dir():
+        raise UserError(f"{code_dir}: holds no package `usecase`: pass the folder that src/ is copied to")
+    left_out = shutil.ignore_patterns("__pycache__", "*.py[co]", "*.egg-info", ".*")
+    shutil.copytree(code_dir, model_dir / CODE, ignore=left_out, dirs_exist_ok=True)
+    (model_dir / CODE / "inference.py").write_text(HANDLERS)
 
 
 def unpack(archive: Path, folder: Path) -> None:
