@@ -21,20 +21,16 @@ TEXT = FILE.read_text(encoding="utf-8")
 CONTENT: Mapping[str, Any] = json.loads(TEXT)
 DEFINITION = Definition.parse(CONTENT)
 
-# What `usecase run` and `usecase pipeline start` fill in; pipeline.py may add parameters, with a default.
+# What `usecase run`, `usecase pipeline deploy` and `start` fill in; pipeline.py may add parameters, with a default.
 FILLED_AT_START = [
-    "InputDataUri",
-    "ContractUri",
-    "CodeUri",
-    "ImageUri",
-    "RoleArn",
-    "DefaultBucket",
-    "ModelPackageGroupName",
-    "QualityThresholds",
-    "GitSha",
-    "ContractHash",
-    "LockHash",
+    *("InputDataUri", "ContractUri", "ModelCardUri", "CodeUri", "ImageUri", "ChampionUri", "ChampionVersion"),
+    *("ProcessingRoleArn", "TrainingRoleArn", "DefaultBucket", "ModelPackageGroupName"),
+    *("VolumeKmsKeyArn", "OutputKmsKeyArn"),
+    *("QualityThresholds", "ChampionMetric", "ChampionTolerance", "FairnessMetric", "MaximumFairnessGap"),
+    *("MaximumOverlap", "MaximumLabelShift", "MaximumFlaggedRows"),
+    *("GitSha", "ContractHash", "LockHash"),
 ]
+INSTANCES = ["ProcessingInstanceType", "ProcessingInstanceCount", "TrainingInstanceType", "TrainingInstanceCount"]
 
 
 def raw_steps(steps: Any = CONTENT["Steps"]) -> Iterator[dict[str, Any]]:
@@ -44,13 +40,21 @@ def raw_steps(steps: Any = CONTENT["Steps"]) -> Iterator[dict[str, Any]]:
             yield from raw_steps(step["Arguments"].get(branch, []))
 
 
+METADATA = {
+    *("GitSha", "ContractHash", "LockHash", "DataHash", "ModelDataSha256", "PipelineExecution", "ChampionVersion"),
+    *("InputDataUri", "ContractUri", "CodeUri", "InputSchemaUri", "ModelCardUri", "QualityReportUri"),
+    "DriftBaselineUri",
+}
 STEPS = {step["Name"]: step for step in raw_steps()}
 JOBS = [step for step in STEPS.values() if step["Type"] in ("Processing", "Training")]
 
 
 def test_the_parameters_are_those_that_are_filled_at_start() -> None:
     without_default = [name for name, parameter in DEFINITION.parameters.items() if parameter.default is None]
-    assert without_default == FILLED_AT_START
+    assert [name for name in without_default if name != "InferenceRoleArn"] == FILLED_AT_START
+    assert set(INSTANCES) <= set(DEFINITION.parameters)
+    assert DEFINITION.parameters["ProcessingInstanceCount"].default == 1
+    assert DEFINITION.parameters["TrainingInstanceCount"].default == 1
     assert DEFINITION.parameters["ModelApprovalStatus"].default == "PendingManualApproval"
     assert DEFINITION.parameters["ModelApprovalStatus"].choices == ("PendingManualApproval", "Approved", "Rejected")
 
@@ -61,11 +65,41 @@ def test_the_model_is_registered_behind_a_gate() -> None:
     for step in registrations:
         assert step.branch
         assert DEFINITION.steps[step.branch.condition].type == "Condition"
-        metadata = step.arguments["CustomerMetadataProperties"]
-        assert {"GitSha", "ContractHash", "LockHash", "DataHash", "PipelineExecution"} <= set(metadata)
+        assert set(step.arguments["CustomerMetadataProperties"]) >= METADATA
+        assert len(step.arguments["CustomerMetadataProperties"]) <= 50  # what SageMaker takes
         assert step.arguments["ModelApprovalStatus"] == {"Get": "Parameters.ModelApprovalStatus"}
-        statistics = step.arguments["ModelMetrics"]["ModelQuality"]["Statistics"]
-        assert statistics["S3Uri"]["Std:Join"]["Values"][-1] == "evaluation.json"
+        assert evidence(step.arguments["ModelMetrics"]) == {
+            "ModelQuality.Statistics": "evaluation.json",
+            "ModelDataQuality.Statistics": "statistics.json",
+            "ModelDataQuality.Constraints": "constraints.json",
+            "Explainability.Report": "importance.json",
+        }
+        assert evidence(step.arguments["DriftCheckBaselines"]) == {
+            "ModelQuality.Statistics": "evaluation.json",
+            "ModelDataQuality.Statistics": "statistics.json",
+            "ModelDataQuality.Constraints": "constraints.json",
+            "Explainability.Constraints": "importance.json",
+        }
+
+
+def evidence(sources: Mapping[str, Any]) -> dict[str, str]:
+    """The file that each metric source points at."""
+    return {
+        f"{kind}.{name}": source["S3Uri"]["Std:Join"]["Values"][-1]
+        for kind, named in sources.items()
+        for name, source in named.items()
+    }
+
+
+def test_the_container_of_the_model_finds_its_handlers_in_either_image() -> None:
+    for step in STEPS.values():
+        if step["Type"] == "RegisterModel":
+            (container,) = step["Arguments"]["InferenceSpecification"]["Containers"]
+            assert container["Image"] == {"Get": "Parameters.ImageUri"}
+            assert container["Environment"] == {
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            }
 
 
 def test_the_steps_run_in_an_order_that_fits_their_inputs() -> None:
@@ -89,7 +123,8 @@ def test_each_job_is_a_module_of_the_code_input(step: dict[str, Any]) -> None:
     specification = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
     program, option, module = specification["ContainerEntrypoint"]
     assert (program, option) == ("python3", "-m")
-    assert (ROOT / "src" / module.replace(".", "/")).with_suffix(".py").is_file()
+    path_of_module = ROOT / "src" / module.replace(".", "/")
+    assert path_of_module.with_suffix(".py").is_file() or (path_of_module / "__main__.py").is_file()
     if step["Type"] == "Processing":
         inputs = {item["InputName"]: item["S3Input"] for item in arguments["ProcessingInputs"]}
         location, path = inputs["code"]["S3Uri"], inputs["code"]["LocalPath"]
@@ -98,7 +133,11 @@ def test_each_job_is_a_module_of_the_code_input(step: dict[str, Any]) -> None:
         location, path = channels["code"]["S3Uri"], "/opt/ml/input/data/code"
     assert location == {"Get": "Parameters.CodeUri"}
     assert arguments["Environment"]["PYTHONPATH"] == path
-    assert arguments["RoleArn"] == {"Get": "Parameters.RoleArn"}
+    assert arguments["RoleArn"] == {"Get": f"Parameters.{step['Type']}RoleArn"}
+    words = specification["ContainerArguments"]
+    assert all(isinstance(word, str) or set(word) & {"Std:Join", "Get"} for word in words)
+    types = {f"Parameters.{name}": parameter.type for name, parameter in DEFINITION.parameters.items()}
+    assert {types.get(word["Get"], "String") for word in words if "Get" in word} <= {"String"}  # text, or made text
 
 
 def test_hyperparameters_are_text_as_the_service_wants() -> None:
@@ -124,7 +163,6 @@ def test_registration_is_retried_when_the_service_fails() -> None:
         r"s3://[a-z0-9]",  # a bucket
         r"/(home|root|Users|tmp|builds)/",
         r"[A-Z]:\\\\",
-        r"SAGEMAKER_PROGRAM",
         r": null",
     ],
 )
@@ -210,7 +248,8 @@ print(get_pipeline("eu-west-1", role, "bucket", "group", "name", "prefix").defin
     )
     definition = json.loads(shown.stdout.splitlines()[-1])
     names = [parameter["Name"] for parameter in definition["Parameters"]]
-    assert not {"RoleArn", "DefaultBucket", "ModelPackageGroupName"} & set(names)
+    fixed = {"ProcessingRoleArn", "TrainingRoleArn", "InferenceRoleArn", "DefaultBucket", "ModelPackageGroupName"}
+    assert not fixed & set(names)
     jobs = [step for step in raw_steps(definition["Steps"]) if step["Type"] in ("Processing", "Training")]
     assert {step["Arguments"]["RoleArn"] for step in jobs} == {"arn:aws:iam::111122223333:role/training"}
     train = next(step for step in jobs if step["Type"] == "Training")

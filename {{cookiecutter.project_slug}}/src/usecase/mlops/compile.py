@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from usecase.mlops.errors import UserError
 
@@ -21,8 +22,8 @@ DIFF_LINES = 20
 SILENT = logging.CRITICAL + 1
 
 
-def compile_pipeline() -> str:
-    """The definition as JSON text, the same bytes on every build. Raises UserError."""
+def compile_pipeline(**options: Any) -> str:
+    """The definition as JSON text, the same bytes on every build; `options` go to get_pipeline. Raises UserError."""
     # All must stand before the SDK is imported: importing it without a region raises, its constructors would call IAM,
     # and credentials would be looked for on the network.
     os.environ.update(
@@ -40,7 +41,7 @@ def compile_pipeline() -> str:
         if (error.name or "").split(".")[0] not in ("sagemaker", "boto3"):
             raise
         raise UserError("the SageMaker SDK is not installed; run `make pipeline`, which brings it") from None
-    definition = json.loads(get_pipeline(REGION).definition())
+    definition = json.loads(get_pipeline(REGION, **options).definition())
     # the SDK writes what is not set as null
     definition = {key: value for key, value in definition.items() if value is not None}
     return json.dumps(definition, indent=2, ensure_ascii=False) + "\n"
