@@ -758,7 +758,7 @@ class Transforms:
         }
         made = {"Name": "model", "Type": "Model", "Arguments": {"PrimaryContainer": container}}
         everything = [self.repo.training("train", self.model), made, *steps]
-        parameters = [parameter("Depth", "Integer", 4)]
+        parameters = [parameter("Depth", "Integer", 4), parameter("Megabytes", "Integer", 3)]
         return self.repo.engine(everything, parameters, serve_command=self.command).run({})
 
     def answers(self, name: str) -> str:
@@ -799,7 +799,7 @@ def test_a_transform_keeps_to_its_strategy_and_payload(transforms: Transforms) -
 def test_the_serving_program_finds_the_code_of_the_model_and_its_limits(transforms: Transforms) -> None:
     transforms.model += "; d = pathlib.Path(sys.argv[2], 'code'); d.mkdir(); (d / 'handlers.py').touch()"
     (transforms.rows / "a.csv").write_text("env\n")
-    execution = transforms.run(transform(MaxPayloadInMB=3))
+    execution = transforms.run(transform(MaxPayloadInMB={"Get": "Parameters.Megabytes"}))
     assert execution.status == "Succeeded", execution.failure
     assert transforms.answers("a.csv") == "text/csv text/csv true MULTI_RECORD 3\n"
 
@@ -854,7 +854,7 @@ def test_a_failure_elsewhere_ends_the_serving_program(transforms: Transforms, re
         ({"BatchStrategy": "Other"}, "BatchStrategy 'Other' has no local counterpart; use SingleRecord or MultiRecord"),
         (
             {"DataProcessing": {"JoinSource": "Input"}},
-            "DataProcessing {'JoinSource': 'Input'} has no local counterpart",
+            "DataProcessing has no local counterpart; filter and join the rows in a step of their own",
         ),
     ],
 )

@@ -258,3 +258,26 @@ print(get_pipeline("eu-west-1", role, "bucket", "group", "name", "prefix").defin
         "bucket",
         "prefix",
     ]
+
+
+@pytest.mark.sdk
+def test_training_on_spare_capacity_says_how_long_it_may_wait() -> None:
+    code = """
+import os
+os.environ.update(AWS_DEFAULT_REGION="eu-west-1", SAGEMAKER_VALIDATE_ROLE="false")
+from usecase.mlops.steps import PipelineBuilder
+build = PipelineBuilder("eu-west-1")
+step = {"module": "usecase.train", "arguments": {}, "channels": {}, "hyperparameters": {}}
+steps = [build.training("Usual", **step), build.training("Spot", **step, spot=True)]
+print(build.pipeline("name", steps).definition())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    shown = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, check=True
+    )
+    usual, spot = (step["Arguments"] for step in json.loads(shown.stdout.splitlines()[-1])["Steps"])
+    assert "EnableManagedSpotTraining" not in usual
+    assert spot.pop("EnableManagedSpotTraining") is True
+    longest = spot["StoppingCondition"].pop("MaxWaitTimeInSeconds")
+    assert longest > spot["StoppingCondition"]["MaxRuntimeInSeconds"]
+    assert json.dumps(usual).replace("Usual", "Spot") == json.dumps(spot)

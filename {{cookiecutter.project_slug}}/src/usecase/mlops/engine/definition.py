@@ -15,7 +15,7 @@ from usecase.mlops.engine.expressions import (
     split_path,
 )
 from usecase.mlops.engine.jobs import processing_job, training_job
-from usecase.mlops.engine.transform import batch
+from usecase.mlops.engine.transform import check_transform
 from usecase.mlops.errors import UserError
 
 STEP_TYPES = ("Processing", "Training", "Model", "Transform", "RegisterModel", "Condition", "Fail")
@@ -162,7 +162,7 @@ class Definition:
                 case "Training":
                     training_job(step.arguments, "")
                 case "Transform":
-                    batch(step.arguments)
+                    check_transform(step.arguments)
         except (KeyError, UserError) as error:
             raise UserError(f"step {step.name}: {error}") from None
 

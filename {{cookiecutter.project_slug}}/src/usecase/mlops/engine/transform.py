@@ -41,18 +41,26 @@ MAX_REASON = 500  # characters of an answer that is shown as the reason
 _STRATEGIES = {"SingleRecord": "SINGLE_RECORD", "MultiRecord": "MULTI_RECORD"}
 
 
-def batch(arguments: Mapping[str, Any]) -> Batch:
-    """How evaluated CreateTransformJob arguments cut the input into requests. Raises UserError for what cannot run."""
+def check_transform(arguments: Mapping[str, Any]) -> None:
+    """Raises UserError for CreateTransformJob arguments that cannot run here; references in them are passed over."""
     source, target = arguments["TransformInput"], arguments["TransformOutput"]
     for name, value, allowed in (
         ("SplitType", source.get("SplitType"), ("None", "Line")),
         ("CompressionType", source.get("CompressionType"), ("None",)),
         ("AssembleWith", target.get("AssembleWith"), ("None", "Line")),
         ("BatchStrategy", arguments.get("BatchStrategy"), tuple(_STRATEGIES)),
-        ("DataProcessing", arguments.get("DataProcessing"), ()),
     ):
-        if value is not None and value not in allowed:
-            raise UserError(f"{name} {value!r} has no local counterpart; use {' or '.join(allowed) or 'none'}")
+        if isinstance(value, str) and value not in allowed:
+            raise UserError(f"{name} {value!r} has no local counterpart; use {' or '.join(allowed)}")
+    if arguments.get("DataProcessing"):
+        raise UserError("DataProcessing has no local counterpart; filter and join the rows in a step of their own")
+    location(source["DataSource"]["S3DataSource"])
+
+
+def _batch(arguments: Mapping[str, Any]) -> Batch:
+    """How evaluated CreateTransformJob arguments cut the input into requests. Raises UserError."""
+    check_transform(arguments)
+    source, target = arguments["TransformInput"], arguments["TransformOutput"]
     return Batch(
         content_type=str(source.get("ContentType", "")),
         accept=str(target.get("Accept", "")),
@@ -67,7 +75,7 @@ def batch(arguments: Mapping[str, Any]) -> Batch:
 def transform_job(arguments: Mapping[str, Any], model: Mapping[str, Any], serve_command: Sequence[str]) -> Job:
     """The job of evaluated CreateTransformJob arguments; `model` are the CreateModel arguments of its model."""
     container = model["PrimaryContainer"]
-    requests = batch(arguments)
+    requests = _batch(arguments)
     environment = {
         "SM_MODEL_DIR": MODEL,
         "SAGEMAKER_BATCH": "true",
