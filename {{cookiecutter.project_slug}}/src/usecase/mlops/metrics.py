@@ -1,21 +1,20 @@
-"""Metrics in the layout that SageMaker's model registry and Model Monitor read (evaluation.json), and the thresholds.
+"""Metrics in the layout that SageMaker's model registry and Model Monitor read (evaluation.json), one metric at a time, and by group.
 
 Layout and names: "Model Quality Metrics and Amazon CloudWatch Monitoring", SageMaker Developer Guide.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
-from usecase.mlops.errors import UserError
-
 Vector = npt.NDArray[np.float64]
 Point = Callable[[Vector, npt.NDArray[np.float32]], float]
 
 RESAMPLES = 50
+RESAMPLED_ROWS = 20_000
 CURVE_POINTS = 101
 
 BINARY: dict[str, Point] = {
@@ -39,6 +38,19 @@ REGRESSION: dict[str, Point] = {
     "mse": sk.mean_squared_error,
     "rmse": sk.root_mean_squared_error,
 }
+# The share of rows that get the positive class: equal in all groups when a model has demographic parity.
+GROUP_ONLY: dict[str, dict[str, Point]] = {
+    "binary_classification": {"selection_rate": lambda _, p: float(p.argmax(axis=1).mean())},
+    "multiclass_classification": {},
+    "regression": {},
+}
+# What evidence shows per group of a protected column, beside the metric that the gate judges.
+GROUP_METRICS = {
+    "binary_classification": ("accuracy", "recall", "precision", "selection_rate"),
+    "multiclass_classification": ("accuracy", "weighted_recall"),
+    "regression": ("mae", "rmse"),
+}
+ERRORS = {"log_loss", "mae", "mse", "rmse"}
 POINTS = {"binary_classification": BINARY, "multiclass_classification": MULTICLASS, "regression": REGRESSION}
 
 
@@ -63,39 +75,42 @@ def evaluate(
     return {f"{task}_metrics": report}
 
 
-def check_thresholds(evaluation: Mapping[str, Any], thresholds: Mapping[str, Any]) -> dict[str, Any]:
-    """quality.json as a mapping: each threshold, whether it holds, and the whole in one sentence.
+def names(task: str) -> list[str]:
+    """Metrics that can be measured for any rows: those of evaluation.json, and the share of predictions per class."""
+    return [*POINTS[task], *GROUP_ONLY[task]]
 
-    thresholds: metric -> {"minimum": x} or {"maximum": x}. Raises UserError for a metric that evaluation.json lacks.
+
+def is_score(metric: str) -> bool:
+    """Whether more is better and 1 is the most (auc, r2), so that two are compared by their difference.
+
+    The others are errors: less is better, and they are compared by ratio.
     """
-    section, found = next(iter(evaluation.items()))
-    checks = []
-    for metric, limits in thresholds.items():
-        if "value" not in found.get(metric, {}):
-            known = ", ".join(name for name, values in found.items() if "value" in values)
-            raise UserError(f"quality.{section.removesuffix('_metrics')}.{metric}: no such metric: use one of {known}")
-        value = found[metric]["value"]
-        for bound, limit in limits.items():
-            passed = value >= limit if bound == "minimum" else value <= limit
-            sign = ">=" if bound == "minimum" else "<="
-            checks.append({"metric": metric, "value": value, "operator": sign, "threshold": limit, "passed": passed})
-    failed = [check for check in checks if not check["passed"]]
-    words = [
-        f"{c['metric']} {c['value']:.4g} {'is' if c['passed'] else 'is not'} {c['operator']} {c['threshold']:g}"
-        for c in failed or checks
-    ]
-    return {"failed": len(failed), "reason": ", ".join(words) or "no threshold is set", "checks": checks}
+    return metric not in ERRORS
+
+
+def point(task: str, metric: str, actual: Vector, predicted: npt.NDArray[np.float32]) -> float | None:
+    """One metric of rows (n); None where it is unknown or undefined, as AUC is for rows of a single class."""
+    measure = POINTS[task].get(metric) or GROUP_ONLY[task].get(metric)
+    if measure is None or not len(actual) or (metric in ("auc", "r2") and len(np.unique(actual)) < 2):
+        return None
+    return float(measure(actual, predicted))
 
 
 def _spreads(task: str, actual: Vector, predicted: npt.NDArray[np.float32], seed: int) -> list[float]:
-    """Standard deviation of each metric over resampled test rows (Efron's bootstrap)."""
+    """Standard deviation of each metric over resampled test rows (Efron's bootstrap).
+
+    Of many rows, resamples of RESAMPLED_ROWS are drawn, and the spread is scaled by the square root of the share.
+    """
     generator = np.random.default_rng(seed)
+    size = min(len(actual), RESAMPLED_ROWS)
     values = []
     for _ in range(RESAMPLES):
-        rows = generator.integers(0, len(actual), len(actual))
+        rows = generator.integers(0, len(actual), size)
         if len(np.unique(actual[rows])) > 1:  # AUC and R2 are undefined for a single class or value
             values.append([point(actual[rows], predicted[rows]) for point in POINTS[task].values()])
-    return [float(spread) for spread in np.std(values, axis=0)] if values else [0.0] * len(POINTS[task])
+    if not values:
+        return [0.0] * len(POINTS[task])
+    return [float(spread) for spread in np.std(values, axis=0) * np.sqrt(size / len(actual))]
 
 
 def _curves(actual: Vector, scores: npt.NDArray[np.float32]) -> dict[str, Any]:
