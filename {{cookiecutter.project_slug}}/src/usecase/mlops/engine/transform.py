@@ -6,13 +6,14 @@ The image's own program cannot run here: `serve_command` of the engine stands fo
 container would find in place: SM_MODEL_DIR, the folder of the unpacked model, and SAGEMAKER_BIND_TO_PORT.
 """
 
-import http.client
+import contextlib
 import socket
 import subprocess
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +159,10 @@ class TransformSandbox(Sandbox):
         while True:
             if (status := process.poll()) is not None:
                 raise self._failure(status)
-            try:
-                if _call(port, "GET", "/ping", timeout=2)[0] == http.client.OK:
+            with contextlib.suppress(OSError):
+                if _call(port, "GET", "/ping", timeout=2)[0] == HTTPStatus.OK:
                     return
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
+            time.sleep(0.05)
             if time.monotonic() > deadline:
                 raise JobError(f"the serving program was not ready after {READY_SECONDS} s", (), self.log)
 
@@ -175,11 +175,11 @@ class TransformSandbox(Sandbox):
                 try:
                     timeout = requests.timeout_seconds
                     status, body = _call(port, "POST", "/invocations", request.payload, headers, timeout)
-                except (OSError, http.client.HTTPException) as error:
+                except OSError as error:
                     raise _NoAnswerError(
                         f"{where}: no answer ({error or type(error).__name__})", (), self.log
                     ) from None
-                if status != http.client.OK:
+                if status != HTTPStatus.OK:
                     reason = " ".join(body.decode("utf-8", "replace").split())[:MAX_REASON]
                     raise JobError(f"{where}: the model answered {status}: {reason}", (), self.log)
                 output.write(body)
@@ -188,17 +188,19 @@ class TransformSandbox(Sandbox):
 
     def _cut(self, lines: Iterator[bytes], name: str, requests: Batch) -> Iterator[_Request]:
         """The requests that a file is sent as: as many lines as fit, one line, or all of it."""
-        first, payload, number = 1, b"", 0
+        first, gathered, size = 1, list[bytes](), 0
         for number, line in enumerate(lines if requests.by_line else [b"".join(lines)], start=1):
             if len(line) > requests.maximum_bytes:
+                where = f"{name}, line {number}" if requests.by_line else name
                 limit = requests.maximum_bytes // MEGABYTE
-                raise JobError(f"{name}, line {number}: over the {limit} MB of MaxPayloadInMB", (), self.log)
-            if payload and (not requests.many or len(payload) + len(line) > requests.maximum_bytes):
-                yield _Request(first, number - 1, payload)
-                first, payload = number, b""
-            payload += line
-        if payload:
-            yield _Request(first, number, payload)
+                raise JobError(f"{where}: over the {limit} MB of MaxPayloadInMB", (), self.log)
+            if gathered and (not requests.many or size + len(line) > requests.maximum_bytes):
+                yield _Request(first, number - 1, b"".join(gathered))
+                first, gathered, size = number, [], 0
+            gathered.append(line)
+            size += len(line)
+        if size:
+            yield _Request(first, first + len(gathered) - 1, b"".join(gathered))
 
 
 def _call(
@@ -209,12 +211,16 @@ def _call(
     headers: Mapping[str, str] | None = None,
     timeout: float = 2,
 ) -> tuple[int, bytes]:
-    """Status and body of the answer. Raises OSError and HTTPException."""
+    """Status and body of the answer. Raises OSError."""
+    import http.client  # takes longer to import than the engine; a run without a transform does not wait for it
+
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
     finally:
         connection.close()
 
