@@ -1,0 +1,224 @@
+"""The SageMaker Model Registry as back end of `usecase.mlops.registry`, by boto3.
+
+The service has no compare-and-set: whoever writes last wins. So a decision is read again before and after it is
+written, and a rejection leaves a mark beside the status that no approval takes away: a marked version counts as
+rejected, whatever its status says. In CI a resource group lets one decision run at a time.
+"""
+
+import base64
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from usecase.mlops.aws.errors import explained
+from usecase.mlops.errors import UserError
+from usecase.mlops.files import file_sha256
+from usecase.mlops.registry import (
+    APPROVED,
+    EVIDENCE_SHA256,
+    REJECTED,
+    ModelPackage,
+    Registry,
+    now,
+    sources,
+    user,
+)
+from usecase.mlops.settings import Settings
+
+REJECTED_AT = "RejectedAt"  # the mark: a key of CustomerMetadataProperties with the time of the rejection
+MAXIMUM_OBJECT = 5 * 2**30  # bytes; what S3 takes, and hashes, in one request
+
+
+class SageMakerPackage(ModelPackage):
+    """A version of which a listing knows number and status; the rest is fetched when it is asked for."""
+
+    def __init__(self, registry: "SageMakerRegistry", summary: Mapping[str, Any], complete: bool = False) -> None:
+        super().__init__(summary)
+        self._registry, self._complete = registry, complete
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return dict(self.summary) if self._complete else self._registry.read(self.arn)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """See ModelPackage."""
+        return self._description
+
+    @property
+    def status(self) -> str:
+        """See ModelPackage. A version that was rejected once stays so."""
+        listed = super().status
+        return REJECTED if listed == APPROVED and REJECTED_AT in self.metadata else listed
+
+    def file(self, name: str) -> Path:
+        """See ModelPackage. The file, or all of its folder, is downloaded once."""
+        return self._registry.download(self, name)
+
+    def place(self, name: str) -> str:
+        """See ModelPackage."""
+        return self.sources[name]
+
+
+class SageMakerRegistry(Registry):
+    """The model package group of one environment.
+
+    `bucket` and `kms_key_arn` are the environment's own: what is registered from here is written there.
+    """
+
+    def __init__(
+        self, session: boto3.Session, group: str, environment: str, bucket: str = "", kms_key_arn: str = ""
+    ) -> None:
+        first = f"train one with `usecase pipeline start --env {environment}`, or promote one"
+        super().__init__(group, f"model package group {group} of {environment}", first)
+        self._bucket, self._kms_key_arn = bucket, kms_key_arn
+        self._sagemaker, self._s3 = session.client("sagemaker"), session.client("s3")
+        self._cache = Path(tempfile.mkdtemp(prefix="usecase-registry-"))
+        weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "SageMakerRegistry":
+        """The registry of an environment, as its platform says. Raises UserError."""
+        from usecase.mlops.aws.platform import read_platform, session
+
+        connection = session(settings)
+        facts = read_platform(connection, settings)
+        return cls(
+            connection,
+            facts.model_package_group,
+            settings.environment,
+            facts.artifact_bucket,
+            facts.artifact_kms_key_arn,
+        )
+
+    def list(self) -> Sequence[SageMakerPackage]:
+        """See Registry."""
+        pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self.group)
+        with explained(self.place):
+            try:
+                listed = [summary for page in pages for summary in page["ModelPackageSummaryList"]]
+            except ClientError as error:
+                if "does not exist" in error.response["Error"].get("Message", ""):
+                    return []  # Terraform makes the group; before, there is nothing
+                raise
+        packages = [SageMakerPackage(self, summary) for summary in listed]
+        return sorted(packages, key=lambda package: package.version)
+
+    def read(self, arn: str) -> dict[str, Any]:
+        """DescribeModelPackage. Raises UserError."""
+        with explained(arn):
+            described: dict[str, Any] = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        described.pop("ResponseMetadata", None)
+        return described
+
+    def download(self, package: ModelPackage, name: str) -> Path:
+        """The file or folder `name` of a version, fetched once in the life of this object. Raises UserError."""
+        head = name.partition("/")[0]
+        uri = package.sources.get(head)
+        if uri is None:
+            raise UserError(f"version {package.version} keeps no {head}: it has {', '.join(package.sources)}")
+        folder = self._cache / str(package.version)
+        if not (folder / head).exists():
+            bucket, _, key = uri.removeprefix("s3://").rstrip("/").partition("/")
+            with explained(uri):
+                for path, found in self._objects(bucket, key):
+                    target = folder / head / path if path else folder / head
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    self._s3.download_file(bucket, found, str(target))
+        if not (folder / name).exists():
+            raise UserError(f"{uri}: there is no {name}: version {package.version} is not complete")
+        return folder / name
+
+    def _objects(self, bucket: str, key: str) -> Iterator[tuple[str, str]]:
+        """(path below `key`, key) of the object `key`, or of all in the folder `key`."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+            for item in page.get("Contents", []):
+                found = str(item["Key"])
+                if found == key:
+                    yield "", found
+                elif found.startswith(key + "/") and not found.endswith("/"):
+                    path = found.removeprefix(key + "/")
+                    if ".." in PurePosixPath(path).parts:
+                        raise UserError(f"s3://{bucket}/{found}: no name for a file")
+                    yield path, found
+
+    def _add(self, arguments: dict[str, Any], files: Mapping[str, Path]) -> SageMakerPackage:
+        # the place follows from the content: a second try after an interruption writes the same objects again
+        folder = f"registry/{self.group}/{arguments['CustomerMetadataProperties'][EVIDENCE_SHA256]}"
+        for name, path in files.items():
+            self._upload(path, f"{folder}/{name}")
+        moved = {uri: f"s3://{self._bucket}/{folder}/{name}" for name, uri in sources(arguments).items()}
+        request = _moved(arguments, moved) | {"ModelPackageGroupName": self.group}
+        with explained(self.place):
+            arn = self._sagemaker.create_model_package(**request)["ModelPackageArn"]
+        return self._fetch(arn)
+
+    def _upload(self, path: Path, key: str) -> None:
+        """Put a file; S3 refuses bytes that do not have its checksum, and says afterwards what it keeps."""
+        uri = f"s3://{self._bucket}/{key}"
+        if path.stat().st_size > MAXIMUM_OBJECT:
+            raise UserError(f"{path}: is larger than 5 GiB: S3 takes that much in one request")
+        checksum = base64.b64encode(bytes.fromhex(file_sha256(path))).decode()
+        with explained(uri), path.open("rb") as stream:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=stream,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=checksum,
+                ServerSideEncryption="aws:kms",
+                SSEKMSKeyId=self._kms_key_arn,
+            )
+            kept = self._s3.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        if kept.get("ChecksumSHA256") != checksum:
+            raise UserError(f"{uri}: is not what was sent: nothing is registered, promote again")
+
+    def _decide(self, package: ModelPackage, status: str, reason: str) -> SageMakerPackage:
+        before = self._fetch(package.arn)
+        if before.status != package.status:
+            raise _lost(before)
+        who = f"by {user()}"
+        text = f"{who}: {reason}" if reason else who
+        mark = {"CustomerMetadataProperties": before.metadata | {REJECTED_AT: now()}} if status == REJECTED else {}
+        self._update(package.arn, status, text, mark)
+        after = self._fetch(package.arn)
+        if REJECTED_AT in after.metadata and after.description["ModelApprovalStatus"] != REJECTED:
+            at = after.metadata[REJECTED_AT]
+            kept = text if status == REJECTED else f"rejected at {at}; an approval at the same time was taken back"
+            self._update(package.arn, REJECTED, kept, {})
+            after = self._fetch(package.arn)
+        if after.status != status or (status == APPROVED and after.reason != text):
+            raise _lost(after)
+        return after
+
+    def _update(self, arn: str, status: str, text: str, change: Mapping[str, Any]) -> None:
+        with explained(arn):
+            self._sagemaker.update_model_package(
+                ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription=text, **change
+            )
+
+    def _fetch(self, arn: str) -> SageMakerPackage:
+        return SageMakerPackage(self, self.read(arn), complete=True)
+
+
+def _lost(package: ModelPackage) -> UserError:
+    return UserError(
+        f"version {package.version} was decided by someone else at the same time: it is {package.status}"
+        f" ({package.reason or 'no reason given'}): look at it again"
+    )
+
+
+def _moved(value: Any, places: Mapping[str, str]) -> Any:
+    """`value` with every URI of `places` replaced."""
+    if isinstance(value, Mapping):
+        return {key: _moved(inner, places) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_moved(inner, places) for inner in value]
+    return places.get(value, value) if isinstance(value, str) else value
