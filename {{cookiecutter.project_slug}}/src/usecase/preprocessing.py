@@ -4,17 +4,13 @@ Yours to change. Add derived features in `add_features`: it runs in training and
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import polars as pl
 
-from usecase.mlops.contract import FILE_NAME, Contract
-from usecase.mlops.data_report import check_training_data
-from usecase.mlops.features import Preprocessor
 from usecase.mlops.job import run_job
+from usecase.mlops.prepare import Preparation
 from usecase.mlops.split import split
-from usecase.mlops.tables import read_table
 
 
 def add_features(rows: pl.DataFrame) -> pl.DataFrame:
@@ -26,20 +22,15 @@ def add_features(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def preprocess(input_dir: Path, contract_dir: Path, output_dir: Path) -> None:
-    """Read the data in `input_dir`; write train, validation, test, preprocessor and report under `output_dir`."""
-    contract = Contract.load(contract_dir)
-    rows, report = check_training_data(read_table(input_dir), contract)
-    parts = split(rows, contract)
-    preprocessor = Preprocessor.fit(add_features(parts["train"]), contract)
+    """Read the data in `input_dir`; write train, validation, test, preprocessor and report under `output_dir`.
 
-    for name in (*parts, "preprocessor", "report"):
-        (output_dir / name).mkdir(parents=True, exist_ok=True)
-    for name, part in parts.items():
-        part.write_parquet(output_dir / name / f"{name}.parquet")
-    preprocessor.save(output_dir / "preprocessor")
-    (output_dir / "preprocessor" / FILE_NAME).write_bytes((contract_dir / FILE_NAME).read_bytes())
-    report["splits"] = {name: part.height for name, part in parts.items()}
-    (output_dir / "report" / "data_report.json").write_text(json.dumps(report, indent=1))
+    Data comes in batches of some ten thousand rows, so that files may be larger than memory.
+    """
+    with Preparation(contract_dir, output_dir) as preparation:
+        for rows in preparation.checked_batches(input_dir):
+            parts = split(rows, preparation.contract)
+            preparation.fit(add_features(parts["train"]))
+            preparation.write(parts)
 
 
 def main() -> None:

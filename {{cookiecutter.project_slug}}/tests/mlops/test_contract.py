@@ -8,7 +8,6 @@ import pytest
 
 from usecase.mlops.check import as_text, check_rows
 from usecase.mlops.contract import Contract
-from usecase.mlops.data_report import check_training_data
 from usecase.mlops.errors import UserError
 
 CONTRACT = """\
@@ -51,12 +50,6 @@ def contract(tmp_path: Path) -> Contract:
 
 def rows(**changed: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame({**GOOD, **changed})
-
-
-def many_rows(**changed: list[str | None]) -> pl.DataFrame:
-    """24 rows, enough to train with."""
-    repeated = {name: values * 6 for name, values in GOOD.items()} | {"id": [str(number) for number in range(24)]}
-    return pl.DataFrame({**repeated, **changed})
 
 
 def test_text_gets_the_types_of_the_contract(contract: Contract) -> None:
@@ -121,39 +114,6 @@ def test_out_of_range_as_the_policy_says(tmp_path: Path, policy: str) -> None:
     messages = ["column 'age', row 1: '-1' is below 0", "column 'age', row 3: '121' is above 120"]
     assert [str(p) for p in (checked.problems if policy == "reject" else checked.warnings)] == messages
     assert checked.frame["age"].to_list() == [-1, 40, 121, 60]
-
-
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [
-        ({"income": [None] * 24}, "column 'income' has no values"),
-        ({"churned": ["no"] * 24}, "target 'churned' is always 'no'"),
-        ({"churned": ["no"] * 23 + ["yes"]}, "class 'yes' of target 'churned' has only one row"),
-        ({"plan": ["pro", "basic"] * 12}, "column 'plan' is identical to the target 'churned'"),
-    ],
-)
-def test_data_to_learn_nothing_from_is_refused(
-    contract: Contract, changed: dict[str, list[str | None]], says: str
-) -> None:
-    with pytest.raises(UserError) as error:
-        check_training_data(many_rows(**changed), contract)
-    assert says in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_many_problems_are_still_one_line(contract: Contract) -> None:
-    bad: list[str | None] = ["x"] * 24
-    given = many_rows(age=bad, income=bad, active=bad, joined=bad, id=bad, churned=bad)
-    with pytest.raises(UserError, match=r"; and \d+ more$"):
-        check_training_data(given, contract)
-
-
-def test_the_data_hash_is_of_values_not_of_the_file(contract: Contract) -> None:
-    _, report = check_training_data(many_rows(), contract)
-    rewritten = many_rows(age=["30.0", "40.0", " 50", "60"] * 6).select(reversed(GOOD))
-    _, other = check_training_data(rewritten, contract)
-    _, changed = check_training_data(many_rows(age=["31", "40", "50", "60"] * 6), contract)
-    assert report["data_sha256"] == other["data_sha256"] != changed["data_sha256"]
 
 
 @pytest.mark.parametrize(

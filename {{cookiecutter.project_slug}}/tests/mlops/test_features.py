@@ -98,9 +98,3 @@ def test_equal_rows_stay_together_without_an_id() -> None:
     twice = pl.concat([rows(200).drop("id")] * 2)
     parts = split(twice, WITHOUT_ID)
     assert all(part.is_duplicated().all() for part in parts.values())
-
-
-def test_a_part_without_a_class_is_refused() -> None:
-    rare = rows(200).with_columns(grade=pl.when(pl.col("id") < 2).then(pl.lit("b")).otherwise(pl.lit("a")))
-    with pytest.raises(UserError, match=r"the (train|validation|test) part .* has no row of class 'b'"):
-        split(rare, CONTRACT)

@@ -27,6 +27,7 @@ FEATURES = [
     {"name": "seen", "type": "datetime", "role": "feature"},
     {"name": "on", "type": "boolean", "role": "feature"},
     {"name": "note", "type": "string", "role": "ignored"},
+    {"name": "sex", "type": "string", "role": "ignored", "protected": True, "constraints": {"enum": ["f", "m"]}},
 ]
 
 
@@ -47,6 +48,7 @@ def test_rows_keep_the_contract(target: str) -> None:
     assert checked.frame.equals(rows)
     assert set(contract.classes) <= set(rows["goal"].to_list())
     assert rows["age"].null_count() > 0
+    assert rows["sex"].drop_nulls().n_unique() == 2
     assert rows["size"].null_count() == 0
     assert synthetic_rows(contract, 200).equals(rows)
     assert not synthetic_rows(contract, 200, seed=1).equals(rows)

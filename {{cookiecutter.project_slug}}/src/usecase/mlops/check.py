@@ -1,6 +1,13 @@
-"""The check of rows against the data contract: types, ranges, categories, missing values; every problem named."""
+"""The check of rows against the data contract: types, ranges, categories, missing values; every problem named.
 
-from dataclasses import dataclass, field
+It runs on batches of a hundred thousand rows and on requests of one. Both are mostly right, so each rule first asks a
+question that costs next to nothing (how many are missing, what is the least), and looks at the rows only then.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -10,6 +17,7 @@ from usecase.mlops.errors import UserError
 
 # Stands for the offending cell in the messages below.
 VALUE = "<value>"
+TWICE = f"{VALUE} stands there twice"
 
 DTYPES: dict[str, pl.DataType] = {
     "integer": pl.Int64(),
@@ -25,47 +33,105 @@ DTYPES: dict[str, pl.DataType] = {
 TIME_FORMATS = {"date": "%Y-%m-%d", "datetime": "%Y-%m-%dT%H:%M:%S"}
 
 
+# What training keeps of the rows; `protected` are the protected columns, whatever their role.
+KEPT = ("id", "feature", "target", "protected")
+
+
 @dataclass(frozen=True)
 class Problem:
-    """A value or column that breaks the contract. `row` counts data rows from 1; None is the whole column."""
+    """Values of a column that break one rule of the contract, or a column that does.
+
+    `row` is the first such data row, counted from 1, and `value` its cell as it may be shown; None is the whole column.
+    """
 
     column: str
-    message: str
+    rule: str
     row: int | None = None
+    value: str = ""
+    rows: int = 1
+    file: str = ""
+
+    @property
+    def message(self) -> str:
+        """The broken rule in words, with the first value and the number of other rows that break it."""
+        more = f" (and {self.rows - 1} more rows)" if self.rows > 1 else ""
+        return self.rule.replace(VALUE, self.value) + more
 
     def __str__(self) -> str:
-        return f"column {self.column!r}{f', row {self.row}' if self.row else ''}: {self.message}"
+        place = f", row {self.row}" if self.row else ""
+        return f"column {self.column!r}{place}{f' of {self.file}' if self.file else ''}: {self.message}"
+
+
+class ProblemLog:
+    """Problems of many batches: the first row that breaks a rule, and how many do."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[str, str], Problem] = {}
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._problems.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._problems)
+
+    def rows(self, column: str, rule: str) -> int:
+        """How many rows break a rule so far."""
+        known = self._problems.get((column, rule))
+        return known.rows if known else 0
+
+    def add(self, problems: Iterable[Problem], file: str = "", first_row: int = 1) -> None:
+        """Add the problems of rows that begin with row `first_row` of `file`."""
+        for problem in problems:
+            row = problem.row and problem.row + first_row - 1
+            known = self._problems.get((problem.column, problem.rule))
+            self._problems[problem.column, problem.rule] = (
+                replace(known, rows=known.rows + problem.rows)
+                if known
+                else replace(problem, row=row, file=problem.file or file)
+            )
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows in the contract's types, what is wrong with them, and what was let through by its policy."""
+    """Rows in the contract's types, what is wrong with them, and what was let through by its policy.
+
+    `flagged` is the number of rows with at least one value of the last kind.
+    """
 
     frame: pl.DataFrame
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    flagged: int = 0
 
 
-def check_rows(rows: pl.DataFrame, contract: Contract, roles: tuple[str, ...] = ("id", "feature", "target")) -> Checked:
+def columns_of(contract: Contract, roles: tuple[str, ...] = KEPT) -> list[Column]:
+    """The columns with one of `roles`, in contract order; `protected` stands for the protected ones of any role."""
+    return [c for c in contract.table.fields if c.role in roles or (c.protected and "protected" in roles)]
+
+
+def check_rows(rows: pl.DataFrame, contract: Contract, roles: tuple[str, ...] = KEPT) -> Checked:
     """Give `rows` (text, or typed as Parquet has them) the contract's types, and collect what is wrong.
 
-    Only columns of `roles` are kept, in contract order; columns of other roles may be missing.
+    Only columns of `roles` are kept, in contract order; other columns of the contract may be missing.
     """
-    wanted = [column for column in contract.table.fields if column.role in roles]
+    wanted = columns_of(contract, roles)
     missing = [column.name for column in wanted if column.name not in rows.columns]
     extra = [name for name in rows.columns if name not in contract.columns]
     problems = [Problem(name, f"is missing{_near(name, extra)}") for name in missing]
     problems += [Problem(name, "is not in the contract: drop it, or add it with `role: ignored`") for name in extra]
     if problems:
         return Checked(pl.DataFrame(), problems)
-    warnings: list[Problem] = []
-    series = []
-    for column in wanted:
-        values, found, allowed = _check_column(column, rows[column.name], contract)
-        series.append(values)
-        problems += found
-        warnings += allowed
-    return Checked(pl.DataFrame(series), problems, warnings)
+    checks = [_ColumnCheck(column, rows[column.name], contract) for column in wanted]
+    frame = pl.DataFrame([check.run() for check in checks])
+    flagged = pl.Series([False], dtype=pl.Boolean)
+    for mask in (mask for check in checks for mask in check.flagged):
+        flagged = flagged | mask
+    return Checked(
+        frame,
+        [problem for check in checks for problem in check.problems],
+        [warning for check in checks for warning in check.warnings],
+        int(flagged.sum()),
+    )
 
 
 def blank_to_null(raw: pl.Series, missing_values: list[str]) -> pl.Series:
@@ -82,7 +148,7 @@ def as_type(values: pl.Series, column: Column) -> pl.Series:
     """`values` (text or typed) in the column's type; null where they do not fit. Booleans by true/falseValues."""
     if values.dtype != DTYPES[column.type]:
         values = _convert(values, column)
-    return values.fill_nan(None) if values.dtype.is_float() else values
+    return values if _all_finite(values) else values.fill_nan(None)
 
 
 def as_text(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -104,7 +170,9 @@ def _convert(values: pl.Series, column: Column) -> pl.Series:
     text = values.dtype == pl.String
     if column.type == "boolean":
         words = dict.fromkeys(column.true_values, True) | dict.fromkeys(column.false_values, False)
-        return values.cast(pl.String).replace_strict(words, default=None, return_dtype=pl.Boolean)
+        ordered = sorted(words, key=lambda word: not words[word])
+        codes = values.cast(pl.String).cast(pl.Enum(ordered), strict=False).to_physical()
+        return codes < sum(words.values())
     if column.type in TIME_FORMATS:
         if values.dtype.is_temporal():
             return values.cast(dtype, strict=False)
@@ -126,38 +194,91 @@ def _time_format(column: Column) -> str:
     return TIME_FORMATS[column.type] if column.format == "default" else column.format
 
 
-def _check_column(column: Column, raw: pl.Series, contract: Contract) -> tuple[pl.Series, list[Problem], list[Problem]]:
-    given = blank_to_null(raw, contract.table.missing_values)
-    values = as_type(given, column)
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
+class _ColumnCheck:
+    """One column: its raw cells (n) on the way to typed values, and what was found."""
 
-    def note(to: list[Problem], bad: pl.Series, message: str) -> None:
+    def __init__(self, column: Column, raw: pl.Series, contract: Contract) -> None:
+        self.column, self.raw, self.policy = column, raw, contract.policy
+        self.missing_values = contract.table.missing_values
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.flagged: list[pl.Series] = []
+
+    def run(self) -> pl.Series:
+        """The values (n) in the column's type, null where they are missing, wrong, or of no known category."""
+        column, limits = self.column, self.column.constraints
+        given, values = self._read()
+        if values.null_count() != given.null_count():
+            self._refuse(given.is_not_null() & values.is_null(), f"{VALUE} is no {_type_name(column)}")
+        if not _all_finite(values):
+            self._refuse(values.is_infinite(), f"{VALUE} is not finite")
+        if given.null_count() and (limits.required or column.role in ("target", "id")):
+            self._refuse(given.is_null(), "is empty but a value is required")
+        if (limits.unique or column.role == "id") and values.n_unique() + max(values.null_count() - 1, 0) < len(values):
+            self._refuse(values.is_not_null() & ~values.is_first_distinct(), TWICE)
+        if limits.enum is not None:
+            values = self._known(values, limits.enum)
+        self._check_range(values)
+        return values.alias(column.name)
+
+    def _read(self) -> tuple[pl.Series, pl.Series]:
+        """The cells with null for what stands for a missing value, and the same in the column's type."""
+        if self.raw.dtype != pl.String:
+            given = self.raw if _all_finite(self.raw) else self.raw.fill_nan(None)
+            return given, as_type(given, self.column)
+        values = self._read_plain()
+        if values is not None:
+            return self.raw, values
+        given = blank_to_null(self.raw, self.missing_values)
+        return given, as_type(given, self.column)
+
+    def _read_plain(self) -> pl.Series | None:
+        """The values when each cell is one as it stands: no blanks around it, no word for a missing value."""
+        column, enum = self.column, self.column.constraints.enum
+        if column.type == "string":
+            categories = _categories(tuple(enum), tuple(self.missing_values)) if enum else None
+            return self.raw if categories and _all_in(self.raw, categories) else None
+        if _any_reads(tuple(self.missing_values), *_reading(column)):
+            return None
+        values = as_type(self.raw, column)
+        return values if values.null_count() == self.raw.null_count() else None
+
+    def _known(self, values: pl.Series, enum: list[Any]) -> pl.Series:
+        if values.dtype == pl.String and _all_in(values, pl.Enum(list(dict.fromkeys(enum)))):
+            return values
+        unseen = values.is_not_null() & ~values.is_in(pl.Series(enum, dtype=values.dtype).implode())
+        message = f"{VALUE} is none of the values in the contract"
+        if self.column.role == "target" or self.policy.unseen_category == "reject":
+            self._refuse(unseen, message)
+        else:
+            self._warn(unseen, message)
+        return values.set(unseen, None) if unseen.any() else values
+
+    def _check_range(self, values: pl.Series) -> None:
+        column, limits = self.column, self.column.constraints
+        note = self._refuse if self.policy.out_of_range == "reject" else self._warn
+        for limit, extreme, word in ((limits.minimum, "min", "below"), (limits.maximum, "max", "above")):
+            if limit is None:
+                continue
+            typed, found = _limit(limit, column.name, *_reading(column)), getattr(values, extreme)()
+            if found is not None and (found < typed if extreme == "min" else found > typed):
+                note(values < typed if extreme == "min" else values > typed, f"{VALUE} is {word} {limit}")
+
+    def _refuse(self, bad: pl.Series, rule: str) -> None:
+        self.problems += self._note(bad, rule)
+
+    def _warn(self, bad: pl.Series, rule: str) -> None:
+        found = self._note(bad, rule)
+        self.warnings += found
+        if found:
+            self.flagged.append(bad.fill_null(False))
+
+    def _note(self, bad: pl.Series, rule: str) -> list[Problem]:
         rows = bad.fill_null(False).arg_true()
-        if len(rows):
-            first = int(rows[0])
-            more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-            to.append(Problem(column.name, message.replace(VALUE, _shown(raw[first], column)) + more, first + 1))
-
-    limits = column.constraints
-    note(problems, given.is_not_null() & values.is_null(), f"{VALUE} is no {_type_name(column)}")
-    if values.dtype.is_float():
-        note(problems, values.is_infinite(), f"{VALUE} is not finite")
-    if limits.required or column.role in ("target", "id"):
-        note(problems, given.is_null(), "is empty but a value is required")
-    if limits.unique or column.role == "id":
-        note(problems, values.is_not_null() & ~values.is_first_distinct(), f"{VALUE} stands there twice")
-    if limits.enum is not None:
-        unseen = values.is_not_null() & ~values.is_in(pl.Series(limits.enum, dtype=values.dtype).implode())
-        strict = column.role == "target" or contract.policy.unseen_category == "reject"
-        note(problems if strict else warnings, unseen, f"{VALUE} is none of the values in the contract")
-        values = pl.select(pl.when(~unseen).then(values)).to_series().alias(column.name)
-    outside = problems if contract.policy.out_of_range == "reject" else warnings
-    if limits.minimum is not None:
-        note(outside, values < _limit(limits.minimum, column), f"{VALUE} is below {limits.minimum}")
-    if limits.maximum is not None:
-        note(outside, values > _limit(limits.maximum, column), f"{VALUE} is above {limits.maximum}")
-    return values.alias(column.name), problems, warnings
+        if not len(rows):
+            return []
+        first = int(rows[0])
+        return [Problem(self.column.name, rule, first + 1, shown(self.raw[first], self.column), len(rows))]
 
 
 def _type_name(column: Column) -> str:
@@ -166,11 +287,52 @@ def _type_name(column: Column) -> str:
     return column.type if column.format == "default" else f"{column.type} ({column.format})"
 
 
-def _limit(limit: int | float | str, column: Column) -> Any:
+_Reading = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+
+
+def _reading(column: Column) -> _Reading:
+    """All that decides which text is a value of the column."""
+    return column.type, column.format, tuple(column.true_values), tuple(column.false_values)
+
+
+@lru_cache(maxsize=4096)
+def _limit(limit: int | float | str, name: str, *reading: *_Reading) -> Any:
+    """A limit of the contract in the column's type. Raises UserError."""
+    column = _column_like(name, *reading)
     typed = as_type(pl.Series([limit]), column)[0]
     if typed is None:
-        raise UserError(f"the contract: column {column.name!r}: limit {limit!r} is no {_type_name(column)}")
+        raise UserError(f"the contract: column {name!r}: limit {limit!r} is no {_type_name(column)}")
     return typed
+
+
+@lru_cache(maxsize=1024)
+def _any_reads(words: tuple[str, ...], *reading: *_Reading) -> bool:
+    """Whether one of the words for a missing value is a value of the column too, as -1 is a number."""
+    values = as_type(pl.Series(words, dtype=pl.String), _column_like("words", *reading))
+    return values.null_count() < len(words)
+
+
+@lru_cache(maxsize=1024)
+def _categories(enum: tuple[str, ...], missing_values: tuple[str, ...]) -> pl.Enum | None:
+    """The type of the categories, unless reading takes blanks off one of them or takes it for missing."""
+    plain = all(value == value.strip() and value not in missing_values for value in enum)
+    return pl.Enum(list(dict.fromkeys(enum))) if plain else None
+
+
+def _column_like(
+    name: str, kind: str, pattern: str, true_words: tuple[str, ...], false_words: tuple[str, ...]
+) -> Column:
+    fields = {"type": kind, "format": pattern, "trueValues": list(true_words), "falseValues": list(false_words)}
+    return Column.model_validate({"name": name, "role": "ignored", **fields})
+
+
+def _all_in(values: pl.Series, categories: pl.Enum) -> bool:
+    return values.cast(categories, strict=False).null_count() == values.null_count()
+
+
+def _all_finite(values: pl.Series) -> bool:
+    """False when a value is infinite or NaN: a sum then is too (and the sum of huge values, which is no harm)."""
+    return not values.dtype.is_float() or math.isfinite(values.sum())
 
 
 def _near(name: str, candidates: list[str]) -> str:
@@ -178,7 +340,7 @@ def _near(name: str, candidates: list[str]) -> str:
     return f" (found {same[0]!r})" if same else ""
 
 
-def _shown(value: Any, column: Column) -> str:
+def shown(value: Any, column: Column) -> str:
     """The cell as logs and answers may show it: never one that is, or may be, personal data."""
     if column.pii != "no":
         return "the value"

@@ -110,7 +110,7 @@ def infer(
             raise UserError(
                 f"{path}: has no column {name!r} for {label}={name}: the columns are {', '.join(rows.columns)}"
             )
-    refuse_few(rows)
+    refuse_few(rows.height)
 
     checks: list[str] = []
     missing_values = ["", *_missing_words(rows)]

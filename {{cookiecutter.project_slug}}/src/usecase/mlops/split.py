@@ -1,50 +1,31 @@
-"""Divide rows by a stable hash, so that a row keeps its place when the file grows or is sorted anew.
+"""Divide rows by a stable hash, so that a row keeps its place when the file grows, is sorted anew or cut otherwise.
 
 A champion of last month has then never been trained on today's test rows.
 """
 
-import hashlib
+from itertools import accumulate
 
+import numpy as np
 import polars as pl
 
 from usecase.mlops.contract import Contract
-from usecase.mlops.errors import UserError
-from usecase.mlops.tables import row_texts
+from usecase.mlops.hashing import Keys, mix, row_keys
 
-SALT = b"usecase-split-1"
+SALT = np.uint64(0x7573656361736531)  # "usecase1" in ASCII: with another, every row would find another place
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
 def split(rows: pl.DataFrame, contract: Contract) -> dict[str, pl.DataFrame]:
-    """Rows (n, typed) by name of the part. The hash is of the id, else of the whole row, so equal rows stay together.
+    """Rows (n, typed; a batch or all) by name of the part, each in order; a part of a batch may have no rows.
 
-    Raises UserError when a part is too small to train or to measure with.
+    The hash is of the id, else of the features without the target: rows with equal features stay together, or the
+    model would be tested with rows that it has seen.
     """
-    key = rows.select(contract.id.name) if contract.id else rows
-    points = pl.Series([_point(text) for text in row_texts(key.select(sorted(key.columns)))], dtype=pl.Float64)
-    parts = {}
-    low = 0.0
-    for name, share in SHARES.items():
-        parts[name] = rows.filter((points >= low) & (points < low + share))
-        low += share
-    for name, part in parts.items():
-        _refuse_thin(name, part, rows.height, contract)
-    return parts
+    edges = [round(share * 2**64) for share in accumulate(SHARES.values())][:-1]
+    part = np.searchsorted(np.array(edges, np.uint64), mix(split_keys(rows, contract) ^ SALT), side="right")
+    return {name: rows.filter(pl.Series(part == number)) for number, name in enumerate(SHARES)}
 
 
-def _point(text: str) -> float:
-    """A point in [0, 1) that depends on nothing but the text."""
-    digest = hashlib.blake2b(text.encode(), digest_size=7, salt=SALT).digest()
-    return int.from_bytes(digest, "big") / 2**56
-
-
-def _refuse_thin(name: str, part: pl.DataFrame, total: int, contract: Contract) -> None:
-    if part.height < 2:
-        raise UserError(f"the {name} part has {part.height} of {total} rows: more data is needed")
-    present = set(part[contract.target.name].unique().to_list())
-    absent = [label for label in contract.classes if label not in present]
-    if absent and (name == "train" or len(present) < 2):
-        raise UserError(
-            f"the {name} part ({part.height} of {total} rows) has no row of class {absent[0]!r}"
-            f" of {contract.target.name!r}: more rows of it are needed, or drop it from the contract"
-        )
+def split_keys(rows: pl.DataFrame, contract: Contract) -> Keys:
+    """The key by which each row (n) is placed: of its id, else of its features."""
+    return row_keys(rows.select([contract.id.name] if contract.id else [column.name for column in contract.features]))

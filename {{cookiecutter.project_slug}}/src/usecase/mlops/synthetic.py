@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from usecase.mlops.check import DTYPES
+from usecase.mlops.check import DTYPES, columns_of
 from usecase.mlops.contract import Column, Contract
 
 ROWS, ROWS_PER_CLASS = 300, 40
@@ -15,7 +15,7 @@ FIRST_DAY = date(2020, 1, 1)
 
 
 def synthetic_rows(contract: Contract, count: int | None = None, seed: int = 0) -> pl.DataFrame:
-    """`count` typed rows that keep the contract: id, features and target. The target follows the first feature.
+    """`count` typed rows that keep the contract: id, features, target, protected columns. The target follows the first feature.
 
     By default so many that each class is in each part of a split.
     """
@@ -29,7 +29,8 @@ def synthetic_rows(contract: Contract, count: int | None = None, seed: int = 0) 
     if contract.id is not None:
         typed = pl.Series(range(count)).cast(DTYPES[contract.id.type], strict=False)
         columns[contract.id.name] = typed.to_list()
-    kept = [column for column in contract.table.fields if column.role != "ignored"]
+    kept = columns_of(contract)
+    columns |= {column.name: _values(column, count, generator) for column in kept if column.name not in columns}
     return pl.DataFrame([pl.Series(c.name, columns[c.name], dtype=DTYPES[c.type], strict=False) for c in kept])
 
 

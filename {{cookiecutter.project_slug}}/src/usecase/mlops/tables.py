@@ -1,13 +1,17 @@
 """Read CSV and Parquet as they come from other people: gzip, byte-order marks and CRLF are fine, doubt is an error.
 
-CSV cells are read as text; the data contract gives them their types (`usecase.mlops.contract`).
+CSV cells are read as text; the data contract gives them their types (`usecase.mlops.contract`). Files are read in
+pieces of some megabytes, so that memory does not grow with the file.
 """
 
 import csv
 import gzip
+import io
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -15,10 +19,24 @@ from usecase.mlops.errors import UserError
 
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+# A piece of text this long becomes a frame of about five times its size.
+PIECE_BYTES = 16 * 2**20
+# A record longer than so many pieces is no record: a quote was left open.
+RECORD_PIECES = 4
+FIRST_PARQUET_ROWS = 10_000
 QUOTE = b'"'
 BLANK_LINE = re.compile(rb"\n(?:[ \t]*\r?\n)+")
+_BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
+
+
+class Piece(NamedTuple):
+    """Consecutive rows of one file; `first_row` is the number of the first one, counted from 1 in each file."""
+
+    file: Path
+    first_row: int
+    rows: pl.DataFrame
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -26,24 +44,49 @@ def read_table(path: Path) -> pl.DataFrame:
 
     Raises UserError with one line when the file is missing, empty, has no rows, or is not what it seems.
     """
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
-        if not files:
-            raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)})")
-        frames = [read_table(file) for file in files]
-        for file, frame in zip(files, frames, strict=True):
-            if set(frame.columns) != set(frames[0].columns):
+    try:
+        return pl.concat(list(read_batches(path)), how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise UserError(
+            f"{path}: files hold other types in one column ({_first_line(error)}): write them alike"
+        ) from None
+
+
+def read_batches(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[pl.DataFrame]:
+    """The rows that `read_table` returns, in the same order, in frames of about `piece_bytes` of CSV text or values.
+
+    Raises UserError as `read_table` does, when the place in the file is reached.
+    """
+    return (piece.rows for piece in read_pieces(path, piece_bytes))
+
+
+def read_pieces(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+    """`read_batches`, with the place of each batch. No piece is empty, and none holds rows of two files."""
+    files = data_files(path)
+    columns: list[str] = []
+    for file in files:
+        next_row = 1
+        for rows in _read_file(file, piece_bytes):
+            columns = columns or rows.columns
+            if set(rows.columns) != set(columns):
                 raise UserError(f"{file}: has other columns than {files[0].name}")
-        return pl.concat([frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed")
+            if rows.height:
+                yield Piece(file, next_row, rows.select(columns))
+            next_row += rows.height
+        if next_row == 1:
+            raise UserError(f"{file}: has a header but no rows")
+
+
+def data_files(path: Path) -> list[Path]:
+    """The file `path`, or the data files of the folder `path` in the order of their names. Raises UserError."""
     if not path.exists():
         raise UserError(f"{path}: no such file")
-    content = _read_bytes(path)
-    if not content.strip():
-        raise UserError(f"{path}: the file is empty")
-    frame = _parse_parquet(path, content) if content.startswith(_PARQUET) else parse_csv(content, str(path))
-    if frame.height == 0:
-        raise UserError(f"{path}: has a header but no rows")
-    return frame
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.is_file())
+    if not files:
+        raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)})")
+    return files
 
 
 def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
@@ -51,24 +94,113 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
 
     `source` names the text in errors. Raises UserError.
     """
-    content = _plain_lines(content.removeprefix(b"\xef\xbb\xbf"), source)
-    if content.startswith(_PARQUET) or b"\x00" in content[:4096]:
+    content = content.removeprefix(_BOM)
+    if _is_old_mac(content):
+        content = content.replace(b"\r", b"\n")
+    text = content.lstrip(b"\r\n")
+    return _parse(text, source, header, content.count(b"\n", 0, len(content) - len(text)))
+
+
+def unnamed(position: int) -> str:
+    """The name of the column at `position` (from 0) of rows that came without names: no header holds such a one."""
+    return f"#{position + 1}"
+
+
+def _read_file(file: Path, piece_bytes: int) -> Iterator[pl.DataFrame]:
+    try:
+        with file.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from None
+    if magic == _PARQUET:
+        return _read_parquet(file, piece_bytes)
+    if file.suffix == ".parquet":
+        raise UserError(f"{file}: is not a Parquet file although its name ends in .parquet: write it again")
+    zipped = magic.startswith(_GZIP)
+    if file.suffix == ".gz" and not zipped:
+        raise UserError(f"{file}: is not a gzip file although its name ends in .gz")
+    return _read_csv(file, zipped, piece_bytes)
+
+
+def _read_csv(file: Path, zipped: bool, piece_bytes: int) -> Iterator[pl.DataFrame]:
+    header = b""
+    for text, lines_before in _whole_records(_blocks(file, zipped, piece_bytes), str(file), piece_bytes):
+        if header:
+            yield _parse(header + text, str(file), True, lines_before - 1)
+        elif text.strip():
+            rows = text.lstrip(b"\r\n")
+            header = rows.split(b"\n", 1)[0] + b"\n"
+            yield _parse(rows, str(file), True, lines_before + text.count(b"\n", 0, len(text) - len(rows)))
+    if not header:
+        raise UserError(f"{file}: the file is empty")
+
+
+def _blocks(file: Path, zipped: bool, size: int) -> Iterator[bytes]:
+    """The bytes of a text file, `size` at a time, without a byte-order mark and with line feeds as line ends."""
+    try:
+        with gzip.open(file) if zipped else file.open("rb") as stream:
+            block = stream.read(size).removeprefix(_BOM)
+            old_mac = _is_old_mac(block)
+            while block:
+                yield block.replace(b"\r", b"\n") if old_mac else block
+                block = stream.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = f"the gzip file is damaged ({error}): copy it again" if zipped else f"cannot be read ({error})"
+        raise UserError(f"{file}: {reason}") from None
+
+
+def _is_old_mac(text: bytes) -> bool:
+    """Whether a carriage return alone ends the lines. One at the very end may be half of a CRLF."""
+    return b"\n" not in text and b"\r" in text[:-1]
+
+
+def _whole_records(blocks: Iterator[bytes], source: str, piece_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """The text of `blocks`, cut anew where a record ends, each piece with the number of lines before it."""
+    rest, lines = b"", 0
+    for block in blocks:
+        text = rest + block
+        end = _last_record_end(text)
+        if end:
+            yield text[:end], lines
+            lines += text.count(b"\n", 0, end)
+        elif len(text) > RECORD_PIECES * piece_bytes:
+            what = "opens a quote that is never closed" if QUOTE in text else "never ends"
+            raise UserError(f"{source}: line {lines + 1} {what}")
+        rest = text[end:]
+    if rest:
+        yield rest, lines
+
+
+def _last_record_end(text: bytes) -> int:
+    """The position after the last line end outside of quotes, 0 when there is none. `text` begins with a record."""
+    end = text.rfind(b"\n") + 1
+    inside = text.count(QUOTE, 0, end) % 2
+    while end and inside:
+        earlier = text.rfind(b"\n", 0, end - 1) + 1
+        inside ^= text.count(QUOTE, earlier, end) % 2
+        end = earlier
+    return end
+
+
+def _parse(text: bytes, source: str, header: bool, lines_before: int) -> pl.DataFrame:
+    """Text that begins with the header line, if there is one; its first line is number `lines_before` + 1."""
+    if text.startswith(_PARQUET) or b"\x00" in text[:4096]:
         raise UserError(f"{source}: is not text: give a CSV in UTF-8 or a Parquet file")
     try:
-        content.decode("utf-8")
+        if not text.isascii():
+            text.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = lines_before + text.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{source}: line {line} is not UTF-8: save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)"
         ) from None
-    first = content.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
-    names = next(csv.reader([first]), [])
+    names = next(csv.reader([text.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")]), [])
     if header:
         _check_header(names, source)
     try:
-        frame = pl.read_csv(content, infer_schema=False, has_header=header)
+        frame = pl.read_csv(_without_blank_lines(text, source, lines_before), infer_schema=False, has_header=header)
     except pl.exceptions.ComputeError as error:
-        reason = _open_quote(content) or _ragged_row(content, len(names)) or _first_line(error)
+        reason = _bad_record(text, len(names), lines_before) or _first_line(error)
         raise UserError(f"{source}: {reason}") from None
     except pl.exceptions.NoDataError:
         raise UserError(f"{source}: the file is empty") from None
@@ -77,35 +209,23 @@ def parse_csv(content: bytes, source: str, header: bool = True) -> pl.DataFrame:
     return frame if header else frame.rename(lambda name: unnamed(frame.get_column_index(name)))
 
 
-def unnamed(position: int) -> str:
-    """The name of the column at `position` (from 0) of rows that came without names: no header holds such a one."""
-    return f"#{position + 1}"
-
-
-def _read_bytes(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content.startswith(_GZIP):
-        try:
-            return gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path}: the gzip file is damaged ({error}): copy it again") from None
-    if path.suffix == ".gz":
-        raise UserError(f"{path}: is not a gzip file although its name ends in .gz")
-    if path.suffix == ".parquet" and not content.startswith(_PARQUET):
-        raise UserError(f"{path}: is not a Parquet file although its name ends in .parquet: write it again")
-    return content
-
-
-def _parse_parquet(path: Path, content: bytes) -> pl.DataFrame:
+def _read_parquet(file: Path, piece_bytes: int) -> Iterator[pl.DataFrame]:
     try:
-        frame = pl.read_parquet(content)
+        table = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+        schema = table.collect_schema()
+        _check_header(schema.names(), str(file))
+        for name, dtype in schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
+                raise UserError(
+                    f"{file}: column {name!r} holds {dtype}: give one number, text, boolean or date per cell"
+                )
+        start, height = 0, FIRST_PARQUET_ROWS
+        while (rows := table.slice(start, height).collect()).height:
+            yield rows.select(_plain_type(rows[name]) for name in rows.columns)
+            start += rows.height
+            height = max(1, int(piece_bytes * rows.height / rows.estimated_size()))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path}: the Parquet file is damaged ({_first_line(error)}): write it again") from None
-    _check_header(frame.columns, str(path))
-    for name, dtype in frame.schema.items():
-        if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
-            raise UserError(f"{path}: column {name!r} holds {dtype}: give one number, text, boolean or date per cell")
-    return frame.select(_plain_type(frame[name]) for name in frame.columns)
+        raise UserError(f"{file}: the Parquet file is damaged ({_first_line(error)}): write it again") from None
 
 
 def _plain_type(values: pl.Series) -> pl.Series:
@@ -117,12 +237,6 @@ def _plain_type(values: pl.Series) -> pl.Series:
     if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
         return values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return values
-
-
-def row_texts(rows: pl.DataFrame) -> list[str]:
-    """Each row (n) as one text, for hashing: cells in column order, missing ones marked."""
-    cells = [pl.col(name).cast(pl.String).fill_null("\x00") for name in rows.columns]
-    return rows.select(pl.concat_str(cells, separator="\x1f")).to_series().to_list()
 
 
 def _check_header(names: list[str], source: str) -> None:
@@ -139,32 +253,31 @@ def _check_header(names: list[str], source: str) -> None:
             raise UserError(f"{source}: two columns are named {name!r}: rename or drop one")
 
 
-def _plain_lines(content: bytes, source: str) -> bytes:
-    """Line ends of old Macs as others have them; blank lines taken out, since polars makes rows of them."""
-    if b"\r" in content and b"\n" not in content:
-        content = content.replace(b"\r", b"\n")
-    content = content.lstrip(b"\r\n")
-    if not BLANK_LINE.search(content):
-        return content
-    if QUOTE in content:  # it may stand inside of a cell
-        line = content[: BLANK_LINE.search(content).start()].count(b"\n") + 2  # type: ignore[union-attr]
+def _without_blank_lines(text: bytes, source: str, lines_before: int) -> bytes:
+    """Polars makes rows of blank lines."""
+    blank = BLANK_LINE.search(text)
+    if not blank:
+        return text
+    if QUOTE in text:  # it may stand inside of a cell
+        line = lines_before + text.count(b"\n", 0, blank.start()) + 2
         raise UserError(f"{source}: line {line} is blank: take it out, or the line break out of the quoted cell")
-    return BLANK_LINE.sub(b"\n", content)
+    return BLANK_LINE.sub(b"\n", text)
 
 
-def _open_quote(content: bytes) -> str | None:
-    odd = [number for number, line in enumerate(content.split(b"\n"), start=1) if line.count(QUOTE) % 2]
-    return f"line {odd[0]} opens a quote that is never closed" if len(odd) % 2 else None
-
-
-def _ragged_row(content: bytes, width: int) -> str | None:
-    text = content.decode("utf-8")
-    reader = csv.reader(text.splitlines(keepends=True))
-    for cells in reader:
-        if len(cells) > width:
-            return (
-                f"line {reader.line_num} has {len(cells)} cells, the header has {width}: quote cells that hold commas"
-            )
+def _bad_record(text: bytes, width: int, lines_before: int) -> str | None:
+    """What is wrong with the first record that is no CSV, in words; None when only polars knows."""
+    reader = csv.reader(io.StringIO(text.decode("utf-8"), newline="\n"), strict=True)
+    line = lines_before + 1
+    try:
+        for cells in reader:
+            if len(cells) > width:
+                return f"line {line} has {len(cells)} cells, the header has {width}: quote cells that hold commas"
+            line = lines_before + reader.line_num + 1
+    except csv.Error:
+        return f"line {line} opens a quote that is never closed"
+    for number, content in enumerate(text.split(b"\n"), start=lines_before + 1):
+        if content.count(QUOTE) % 2:
+            return f"line {number} holds a single quote: put the cell in quotes and write two for one"
     return None
 
 
