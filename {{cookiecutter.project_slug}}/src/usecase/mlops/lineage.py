@@ -27,7 +27,7 @@ def lineage(package: ModelPackage) -> dict[str, Any]:
         "registered": {"by": _who(about.get("CreatedBy")), "at": str(about.get("CreationTime", ""))},
         "metrics": package.metrics,
         "gates": quality.get("checks", []),
-        "champion": quality.get("champion") or {"version": metadata.get("ChampionVersion", "")},
+        "champion": metadata.get("ChampionVersion", ""),
         "image": package.image,
         "model": {"uri": package.place(MODEL_DATA), "sha256": metadata.get(MODEL_SHA256, "")},
         "data": {"uri": metadata.get("InputDataUri", ""), "sha256": metadata.get("DataHash", "")},
@@ -56,7 +56,7 @@ def show(package: ModelPackage) -> Iterator[str]:
     yield _line("Metrics", ", ".join(f"{name} {value:.4g}" for name, value in found["metrics"].items()))
     for check in found["gates"]:
         yield _line("Gate", describe_check(check))
-    yield _line("Champion", _champion(found["champion"]))
+    yield _line("Champion", f"version {found['champion']}" if found["champion"] not in ("", "none") else "none")
     yield _line("Image", found["image"])
     for name, key in (("Model", "model"), ("Data", "data"), ("Contract", "contract")):
         yield _line(name, found[key]["uri"], f"SHA-256 {found[key]['sha256'] or 'unknown'}")
@@ -90,12 +90,3 @@ def _who(context: Mapping[str, Any] | None) -> str:
 
 def _happened(event: Mapping[str, str]) -> str:
     return f"{event['at']} by {event['by']}" if event["by"] else event["at"]
-
-
-def _champion(champion: Mapping[str, Any]) -> str:
-    if "value" not in champion:
-        return f"version {champion['version']}" if champion["version"] not in ("", "none") else "none to compare with"
-    return (
-        f"version {champion['version']}: {champion['metric']} {champion['champion_value']:.4g},"
-        f" this version {champion['value']:.4g}"
-    )
