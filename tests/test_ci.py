@@ -1,5 +1,6 @@
 """The generated repository's pipeline: schema, jobs per event, scripts, images, and the checks it runs."""
 
+import json
 import os
 import re
 import shutil
@@ -447,6 +448,24 @@ def commit(folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+# As Jupyter saves it after a run.
+RUN_NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": 3,
+            "id": "0",
+            "metadata": {},
+            "outputs": [{"name": "stdout", "output_type": "stream", "text": ["somebody@example.com\n"]}],
+            "source": ["print(rows)"],
+        }
+    ],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
 def test_a_clean_change_is_committed(repository: Path) -> None:
     status, output = commit(repository)
     assert status == 0, output
@@ -458,16 +477,28 @@ def test_a_clean_change_is_committed(repository: Path) -> None:
         ("notes.md", "a\n<<<<<<< before updating\nb\n=======\nc\n>>>>>>> after updating\n", "notes.md:2"),
         ("end.md", "c\n>>>>>>> after updating\n", "end.md:2"),
         ("pyproject.toml.rej", "@@ -1 +1 @@\n", "pyproject.toml.rej"),
+        ("notebooks/a.ipynb", json.dumps(RUN_NOTEBOOK), "no outputs of notebooks"),
         ("src/usecase/a.py", '"""A."""\n\nimport os\n', "F401"),
         ("src/usecase/b.py", '"""B."""\n\nx  =  1\n', "ruff format"),
         ("src/usecase/c.py", '"""C."""\n\nx: int = "1"\n', "Incompatible types"),
     ],
 )
 def test_a_fault_stops_the_commit(file: str, content: str, complaint: str, repository: Path) -> None:
+    (repository / file).parent.mkdir(exist_ok=True)
     (repository / file).write_text(content)
     status, output = commit(repository)
     assert status != 0
     assert complaint in output
+
+
+def test_outputs_of_a_notebook_are_taken_out(repository: Path) -> None:
+    notebook = repository / "notebooks/a.ipynb"
+    notebook.parent.mkdir()
+    notebook.write_text(json.dumps(RUN_NOTEBOOK).replace("print(rows)", "1 + 1"))
+    assert commit(repository)[0] != 0
+    assert "somebody" not in notebook.read_text()
+    status, output = commit(repository)
+    assert status == 0, output
 
 
 def test_conflicts_cannot_be_judged_outside_a_repository(smallest: Path, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usecase.mlops.tracking import ARTIFACTS, DATABASE
+from usecase.mlops.locks import exclusive
+from usecase.mlops.tracking import ARTIFACTS, DATABASE, LOCAL_SECONDS
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -60,7 +61,7 @@ def log(run: Mapping[str, Any], uri: str, folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / DATABASE
-    with _locked(folder / f"{DATABASE}.lock"):
+    with exclusive(folder / f"{DATABASE}.lock", LOCAL_SECONDS):
         upgrade(database)
         client = MlflowClient(f"sqlite:///{database}")
         _log(client, _experiment(client, run["experiment"], (folder / ARTIFACTS).as_uri()), run)
@@ -176,17 +177,6 @@ def _reason(error: BaseException) -> str:
         return "is of another MLflow than the one installed, which cannot read it: move the file away"
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "..."
-
-
-@contextlib.contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Hold `file` for this process alone, where the system has such locks (Windows has not)."""
-    with file.open("w") as lock:
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":
