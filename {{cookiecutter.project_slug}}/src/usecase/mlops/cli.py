@@ -117,13 +117,20 @@ def run(
     params: Annotated[str, typer.Option(help='Pipeline parameters: "MaxDepth=6 LearningRate=0.05".')] = "",
 ) -> None:
     """Run pipeline.json here: preprocess, train, evaluate, check the quality, register."""
-    from usecase.mlops.run import parse_overrides, run_pipeline, summarize
+    from usecase.mlops.run import LOCAL, parse_overrides, record_of, run_pipeline, summarize
     from usecase.mlops.settings import load_settings
+    from usecase.mlops.tracking import Tracker
 
     settings = load_settings()
-    execution = run_pipeline(settings, data, parse_overrides(params))
-    summarize(execution, settings.model_package_group, typer.echo)
-    if execution.status == "Stopped":
+    with Tracker(settings.tracking.uri, LOCAL, lambda line: typer.echo(line, err=True)) as tracker:
+        # MLflow takes seconds to import: it does so while the later jobs run, and not at all when nothing is new
+        done = run_pipeline(settings, data, parse_overrides(params), on_job=tracker.start)
+        try:
+            summarize(done.execution, settings.model_package_group, typer.echo)
+        finally:
+            if done.worked and (place := tracker.log(record_of(done, settings.model_package_group))):
+                typer.echo(f"{'Logged':<11}{place} (make ui)")
+    if done.execution.status == "Stopped":
         raise typer.Exit(130)
 
 

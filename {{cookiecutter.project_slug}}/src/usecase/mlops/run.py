@@ -1,20 +1,26 @@
 """Run pipeline.json on this machine: fill its parameters, show progress, sum up."""
 
+import io
 import json
 import shlex
 import subprocess
 import sys
+import tarfile
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.contract import Contract
 from usecase.mlops.engine import Engine, Execution, StepEvent
+from usecase.mlops.engine.storage import Store
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256
 from usecase.mlops.registry import REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
+from usecase.mlops.tracking import RunRecord, evaluation_metrics, training_curves, training_trials
 
 LOCAL = Path(".local")
 DEFINITION = Path("pipeline.json")
@@ -23,18 +29,44 @@ LOCK = Path("uv.lock")
 
 MODEL_CARD = Path("docs/model_card.md")
 NO_CHAMPION = "none"
+ROLES = ("ProcessingRoleArn", "TrainingRoleArn", "InferenceRoleArn")
 
 # Logical locations, as a deployed pipeline has S3 URIs there; the engine maps them to files of the repository.
 CODE_URI, CONTRACT_URI, DATA_URI = "s3://local/code", "s3://local/contract", "s3://local/data"
 CARD_URI, CHAMPION_URI = "s3://local/card", "s3://local/champion"
 
-# The metric by which a kind of problem is compared with its champion, and between groups of people, unless settings say.
+# The metric by which a kind of problem is compared with its champion, and between groups of people, by default.
 CHAMPION_METRICS = {"binary_classification": "auc", "multiclass_classification": "accuracy", "regression": "r2"}
 FAIRNESS_METRICS = {"binary_classification": "accuracy", "multiclass_classification": "accuracy", "regression": "mae"}
 
 
-def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, str]) -> Execution:
-    """One execution of pipeline.json on `data`, else on the file that the contract names. Raises UserError."""
+@dataclass(frozen=True)
+class Run:
+    """An execution with the values of its parameters, and when it began and ended (seconds since 1970)."""
+
+    execution: Execution
+    parameters: Mapping[str, str | int | float | bool]
+    started: float
+    ended: float
+
+    @property
+    def worked(self) -> bool:
+        """Whether a job ran, and not all results came from the cache."""
+        return any(is_job(step) and step.state != "Cached" for step in self.execution.steps.values())
+
+
+def is_job(event: StepEvent) -> bool:
+    """Whether the step starts a process."""
+    return event.type in ("Processing", "Training")
+
+
+def run_pipeline(
+    settings: Settings, data: Path | None, overrides: Mapping[str, str], on_job: Callable[[], None] = lambda: None
+) -> Run:
+    """One execution of pipeline.json on `data`, else on the file that the contract names. Raises UserError.
+
+    `on_job` is called when a job has ended that really ran.
+    """
     contract = Contract.load(Path(CONTRACT_FILE))
     source = data or Path(contract.path or ".")
     if not source.exists() or (data is None and not contract.path):
@@ -45,6 +77,13 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     champion = LocalRegistry(REGISTRY, settings.model_package_group).champion()
     if champion:
         champion.verify()
+    progress = Progress(sys.stdout.isatty())
+
+    def show(event: StepEvent) -> None:
+        progress.show(event)
+        if is_job(event) and event.state == "Succeeded":
+            on_job()
+
     engine = Engine(
         read_definition(),
         LOCAL,
@@ -56,8 +95,8 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
             CHAMPION_URI: champion.model_data if champion else _no_champion(),
         },
         register=_register,
-        on_event=Progress(sys.stdout.isatty()).show,
-        serve_command=[sys.executable, "-m", "usecase.mlops.serving", "serve"],
+        on_event=show,
+        serve_command=[sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1"],
     )
     facts = start_parameters(settings, contract) | {
         "InputDataUri": DATA_URI,
@@ -67,7 +106,7 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
         "ChampionUri": CHAMPION_URI,
         "ChampionVersion": str(champion.version) if champion else NO_CHAMPION,
         "ImageUri": f"local:{lock_sha256()}",  # other libraries are another image: nothing is taken from the cache
-        **dict.fromkeys(("ProcessingRoleArn", "TrainingRoleArn", "VolumeKmsKeyArn", "OutputKmsKeyArn"), "local"),
+        **dict.fromkeys((*ROLES, "VolumeKmsKeyArn", "OutputKmsKeyArn"), "local"),
         "DefaultBucket": "local",
     }
     facts = {name: value for name, value in facts.items() if name in engine.definition.parameters}
@@ -75,7 +114,44 @@ def run_pipeline(settings: Settings, data: Path | None, overrides: Mapping[str, 
     for name in chosen:
         if name in facts:  # hashes and locations are evidence, not a choice
             raise UserError(f"parameter {name} is filled by the run itself: take it out")
-    return engine.run(facts | chosen)
+    parameters = facts | chosen
+    started = time.time()
+    execution = engine.run(parameters)
+    return Run(execution, engine.definition.bind(parameters), started, time.time())
+
+
+def record_of(run: Run, group: str) -> RunRecord:
+    """What is logged to MLflow about a run."""
+    execution = run.execution
+    reports = {name: path for files in execution.property_files.values() for name, path in files.items()}
+    artifacts = {path.name: path for path in reports.values()}
+    training: dict[str, Any] = {}
+    objects = Store(LOCAL, {})
+    if model := execution.properties.get("Train", {}).get("ModelArtifacts"):
+        archive = objects.path(model["S3ModelArtifacts"]).with_name("output.tar.gz")
+        with tarfile.open(archive) as tar, tar.extractfile("training.json") or io.BytesIO(b"{}") as stream:
+            training = json.load(stream)
+    if baseline := execution.properties.get("Baseline"):
+        card = baseline["ProcessingOutputConfig"]["Outputs"]["model_card"]["S3Output"]["S3Uri"]
+        artifacts["model_card"] = objects.path(card)
+    tags = {name: str(run.parameters[name]) for name in ("GitSha", "ContractHash", "LockHash", "ChampionVersion")}
+    if data := reports.get("DataReport"):
+        tags["DataHash"] = json.loads(data.read_text())["data_sha256"]
+    evaluation = reports.get("EvaluationReport")
+    return RunRecord(
+        execution=execution.id,
+        experiment=group,
+        name=execution.id,
+        started=run.started,
+        ended=run.ended,
+        succeeded=execution.status == "Succeeded",
+        parameters={name: str(value) for name, value in run.parameters.items() if name not in tags},
+        tags=tags,
+        metrics=evaluation_metrics(json.loads(evaluation.read_text())) if evaluation else {},
+        curves=training_curves(training),
+        trials=training_trials(training),
+        artifacts=artifacts,
+    )
 
 
 def read_definition() -> dict[str, Any]:
