@@ -1,48 +1,47 @@
 """Data on its way to AWS: checked, encrypted, below the hash of its content, and from queries within bounds."""
 
 import hashlib
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
-from moto import mock_aws
+from typer.testing import CliRunner
 
 from usecase.mlops.aws import athena as athena_module
 from usecase.mlops.aws.athena import Bounds, read_query, run_query
 from usecase.mlops.aws.data import DataPlace, check_data, push
-from usecase.mlops.contract import Contract
+from usecase.mlops.aws.data_commands import data_app
+from usecase.mlops.aws.platform import PlatformFacts
+from usecase.mlops.contract import FILE_NAME, Contract
 from usecase.mlops.errors import UserError
+from usecase.mlops.settings import Settings
 
-REGION, ACCOUNT = "eu-west-1", "123456789012"
-KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+ACCOUNT = "123456789012"  # of every caller in moto
+KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 PLACE = DataPlace("data", KEY, "churn", ACCOUNT)
-CONTRACT = Contract.model_validate(
-    {
-        "name": "churn",
-        "schema": {
-            "fields": [
-                {"name": "email", "type": "string", "role": "id", "pii": "yes"},
-                {"name": "age", "type": "integer", "role": "feature", "constraints": {"minimum": 0}},
-                {"name": "phone", "type": "string", "role": "ignored", "pii": "suspected"},
-                {"name": "left", "type": "boolean", "role": "target"},
-            ]
-        },
-    }
-)
+DESCRIPTOR = {
+    "name": "churn",
+    "schema": {
+        "fields": [
+            {"name": "email", "type": "string", "role": "id", "pii": "yes"},
+            {"name": "age", "type": "integer", "role": "feature", "constraints": {"minimum": 0}},
+            {"name": "phone", "type": "string", "role": "ignored", "pii": "suspected"},
+            {"name": "left", "type": "boolean", "role": "target"},
+        ]
+    },
+}
+CONTRACT = Contract.model_validate(DESCRIPTOR)
 ROWS = "email,age,phone,left\na@example.com,30,1,true\nb@example.com,-1,2,false\n"
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        session = boto3.Session(region_name=REGION)
-        session.client("s3").create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield session
+def session(aws: boto3.Session) -> boto3.Session:
+    aws.client("s3").create_bucket(Bucket="data", CreateBucketConfiguration={"LocationConstraint": aws.region_name})
+    return aws
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_what_breaks_the_contract_is_refused_without_showing_personal_data(file:
         check_data(file, CONTRACT)
     said = str(error.value)
     assert "breaks the contract: " in said
-    for part in ("'age', row 1", "'old' is no integer", "'left', row 3", "column 'email', row 3"):
+    for part in ("'age', row 1", "'old' is no integer", "'left', row 3", "'email', row 3"):
         assert part in said
     assert "example.com" not in said
     assert "\n" not in said
@@ -219,3 +218,31 @@ def test_a_query_that_does_not_end_well_is_stopped_and_explained(
 def test_a_workgroup_that_is_not_there_is_one_line(session: boto3.Session, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^Athena: WorkGroup does not exist"):
         run_query("select 1", tmp_path / "x.csv", PLACE, session.client("athena"), session.client("s3"), "nowhere")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that commands run in, with the settings of dev and a contract; JSON is YAML too."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "defaults.yaml").write_text(settings.model_dump_json(exclude={"environment"}))
+    (tmp_path / "config" / "dev.yaml").touch()
+    (tmp_path / FILE_NAME).write_text(json.dumps(DESCRIPTOR))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_says_what_it_sends_where_and_what_comes_next(
+    aws: boto3.Session, facts: PlatformFacts, repository: Path
+) -> None:
+    uri = f"s3://{facts.data_bucket}/churn/data/{hashlib.sha256(ROWS.encode()).hexdigest()}/"
+    stored = {"Bucket": facts.data_bucket, "Key": uri.removeprefix(f"s3://{facts.data_bucket}/") + "my rows.csv"}
+    dry = CliRunner().invoke(data_app, ["push", "my rows.csv", "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert f"would send {len(ROWS)} bytes to {uri}" in dry.stdout
+    with pytest.raises(ClientError):
+        aws.client("s3").head_object(**stored)
+    done = CliRunner().invoke(data_app, ["push", "my rows.csv"])
+    assert done.exit_code == 0, done.output
+    assert "personal data, which is deleted after 365 days: email (yes), phone (suspected)" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"Next: usecase pipeline start --env dev --data {uri}"
+    assert aws.client("s3").head_object(**stored)["SSEKMSKeyId"] == facts.data_kms_key_arn

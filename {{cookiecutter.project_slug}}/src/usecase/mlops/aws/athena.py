@@ -11,7 +11,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from usecase.mlops.aws.data import DataPlace, explained
+from usecase.mlops.aws.data import DataPlace
+from usecase.mlops.aws.errors import explained
 from usecase.mlops.errors import UserError
 
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)

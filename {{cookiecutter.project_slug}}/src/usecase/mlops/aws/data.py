@@ -1,22 +1,19 @@
 """Training data in S3, below the hash of its content: checked against the contract, encrypted, never replaced."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from usecase.mlops.check import ProblemLog, check_rows
+from usecase.mlops.aws.errors import explained
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256
-from usecase.mlops.tables import data_files, read_pieces
-
-MAX_LISTED = 5
+from usecase.mlops.prepare import DataCheck
+from usecase.mlops.tables import data_files
 
 
 @dataclass(frozen=True)
@@ -50,28 +47,20 @@ class CheckedData:
 
 
 def check_data(path: Path, contract: Contract) -> CheckedData:
-    """Read a file, or all data files of a folder, in pieces, and hold each row against the contract.
+    """Hold each row of a file, or of all data files of a folder, against the contract.
 
     The hash is SHA-256 of a file's bytes; for a folder, of the lines that `sha256sum *` prints there.
     Raises UserError with the first problems in one line.
     """
     hashes = {file: file_sha256(file) for file in data_files(path)}
-    problems, warnings = ProblemLog(), ProblemLog()
-    rows = 0
-    for piece in read_pieces(path):
-        checked = check_rows(piece.rows, contract)
-        problems.add(checked.problems, piece.file.name, piece.first_row)
-        warnings.add(checked.warnings, piece.file.name, piece.first_row)
-        rows += piece.rows.height
-    if found := [str(problem) for problem in problems]:
-        more = f"; and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
-        raise UserError(f"{path}: breaks the contract: {'; '.join(found[:MAX_LISTED])}{more}")
+    check = DataCheck(contract, name_files=True)
+    rows = sum(batch.height for batch in check.batches(path))
     listing = "".join(f"{sha256}  {file.name}\n" for file, sha256 in hashes.items())
     return CheckedData(
         hashes=hashes,
         sha256=hashlib.sha256(listing.encode()).hexdigest() if path.is_dir() else hashes[path],
         rows=rows,
-        warnings=[str(warning) for warning in warnings],
+        warnings=[str(warning) for warning in check.warnings],
         personal=[f"{column.name} ({column.pii})" for column in contract.table.fields if column.pii != "no"],
     )
 
@@ -120,15 +109,3 @@ def _is_there(s3: Any, place: DataPlace, key: str, sha256: str) -> bool:
             return False
         raise
     return bool(found["Metadata"].get("sha256") == sha256)
-
-
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Any error of AWS, or on the way there, as one line about `what`."""
-    try:
-        yield
-    except ClientError as error:
-        detail = error.response["Error"]
-        raise UserError(f"{what}: {detail.get('Message') or detail['Code']} ({detail['Code']})") from None
-    except (BotoCoreError, Boto3Error) as error:
-        raise UserError(f"{what}: {' '.join(str(error).split())}") from None

@@ -26,7 +26,7 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and say where it would go; send nothing.")] = False,
 ) -> None:
     """Check data against the contract and put it into the data bucket, below the hash of its content."""
-    data = _check(file)
+    data = _check(file, env)
     place, session = _connect(env)
     _push(data, place, session, env, {}, dry_run)
 
@@ -62,19 +62,21 @@ def query(
     )
     typer.echo(f"{result.file}: {result.file.stat().st_size} bytes, from {result.scanned_gib:.3g} GiB")
     if push_result:
-        _push(_check(result.file), place, session, env, result.metadata, dry_run=False)
+        _push(_check(result.file, env), place, session, env, result.metadata, dry_run=False)
 
 
-def _check(path: Path) -> "CheckedData":
+def _check(path: Path, environment: str) -> "CheckedData":
     from usecase.mlops.aws.data import check_data
     from usecase.mlops.contract import FILE_NAME, Contract
+    from usecase.mlops.settings import load_settings
 
     data = check_data(path, Contract.load(Path(FILE_NAME)))
     typer.echo(f"{path}: {data.rows} rows keep the contract")
     for warning in data.warnings:
         typer.echo(f"warning: {warning}")
     if data.personal:
-        typer.echo(f"personal data, which is deleted after retention.data_days: {', '.join(data.personal)}")
+        days = load_settings(environment).retention.data_days
+        typer.echo(f"personal data, which is deleted after {days} days: {', '.join(data.personal)}")
     return data
 
 
