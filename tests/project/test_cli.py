@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ PROGRAM = [sys.executable, "-c", "from usecase.mlops.cli import main; main()"]
 def repository(tmp_path: Path) -> Path:
     """A copy of this repository with nothing in it but what a run reads, and data of its own."""
     folder = tmp_path / "a repository"
-    for name in ("src", "config"):
+    for name in ("src", "config", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "pipeline.json"):
         shutil.copy(ROOT / name, folder)
@@ -80,10 +81,13 @@ def test_from_a_csv_to_predictions(repository: Path) -> None:
     assert "Data       400 rows, 3 features" in first
     assert "auc" in first
     assert "Registered version 1, PendingManualApproval" in first
+    assert "Logged" in first
+    assert "there is no champion yet" in first
     assert "make approve version=1" in first
 
     again = succeed(repository, "run")
-    assert again.count("Cached") == 3
+    assert again.count("Cached") == 4
+    assert "Logged" not in again
     assert "Unchanged  version 1" in again
 
     other = succeed(repository, "run", "--params", "MaxDepth=2 NumRounds=10")
@@ -138,6 +142,67 @@ def test_a_quality_gate_that_is_missed_stops_the_registration(repository: Path) 
     assert "no version is registered" in succeed(repository, "registry")
     local.write_text("quality: {binary_classification: {roc: {minimum: 0.9}}}\n")
     assert "quality.binary_classification.roc: no such metric: use one of auc" in fail(repository, "run")
+
+
+def gates(output: str) -> dict[str, str]:
+    """Verdict by gate, as the summary of a run says."""
+    words = [line.split() for line in output.splitlines() if line.startswith("Gate ")]
+    return {line[1]: line[2] for line in words}
+
+
+def test_a_model_worse_than_the_champion_is_not_registered(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    succeed(repository, "run")
+    succeed(repository, "approve", "--version", "1")
+    again = succeed(repository, "run")
+    assert gates(again)["champion"] == "passed"  # it is as good as itself
+    weak = usecase(repository, "run", "--params", "NumRounds=1 MaxDepth=1 LearningRate=0.001")
+    assert weak.returncode == 1
+    assert gates(weak.stdout)["champion"] == "FAILED"
+    assert re.search(r"champion: auc 0\.\d+ .* 0\.\d+ of version 1 .*more than 0\.02", weak.stderr), weak.stderr
+    assert len(succeed(repository, "registry").splitlines()) == 1
+
+
+def test_the_champion_answers_with_its_own_code(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    succeed(repository, "run")
+    succeed(repository, "approve", "--version", "1")
+    measured = json.loads(next(repository.glob(".local/registry/*/1/evaluation.json")).read_text())
+    code = repository / "src" / "usecase" / "preprocessing.py"
+    code.write_text(
+        code.read_text().replace("    return rows\n", "    return rows.with_columns(age=-pl.col('age'))\n", 1)
+    )
+    succeed(repository, "run")
+    quality = json.loads(next(repository.glob(".local/registry/*/2/quality.json")).read_text())
+    (check,) = (check for check in quality["checks"] if check["gate"] == "champion")
+    champion = measured["binary_classification_metrics"]["auc"]["value"]
+    assert check["threshold"] == pytest.approx(champion - 0.02)
+
+
+def test_an_unfair_model_is_not_registered(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    contract = repository / "data_contract.yaml"
+    contract.write_text(contract.read_text().replace("- name: plan\n", "- name: plan\n    protected: true\n"))
+    (repository / "config" / "local.yaml").write_text(
+        "quality: {fairness: {metric: selection_rate, maximum_gap: 0.01}}\n"
+    )
+    unfair = usecase(repository, "run")
+    assert unfair.returncode == 1
+    assert gates(unfair.stdout)["fairness"] == "FAILED"
+    assert re.search(r"fairness: selection_rate of plan=\S+ 0\.\d+ and .*more than 0\.01", unfair.stderr), unfair.stderr
+    assert "no version is registered" in succeed(repository, "registry")
+
+
+def test_data_beyond_the_contract_is_not_registered(repository: Path) -> None:
+    succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
+    contract = repository / "data_contract.yaml"
+    contract.write_text(
+        re.sub(r"(name: age\n(?:.*\n)*?.*)maximum: \d+", r"\1maximum: 60", contract.read_text(), count=1)
+    )
+    beyond = usecase(repository, "run")
+    assert beyond.returncode == 1
+    assert gates(beyond.stdout)["contract"] == "FAILED"
+    assert re.search(r"contract: .* is 0\.\d+, more than 0\.1", beyond.stderr), beyond.stderr
 
 
 def test_the_error_of_a_job_is_the_last_line(repository: Path) -> None:
@@ -199,7 +264,7 @@ def test_a_metric_of_ones_own_can_be_a_threshold(repository: Path) -> None:
     succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")
     code = repository / "src" / "usecase" / "evaluate.py"
     own = '    evaluation["binary_classification_metrics"]["cost"] = dict(value=7.0, standard_deviation=0.0)\n'
-    marker = "    quality = metrics.check"
+    marker = "    quality = judge("
     code.write_text(code.read_text().replace(marker, own + marker))
     (repository / "config" / "local.yaml").write_text("quality: {binary_classification: {cost: {maximum: 5}}}\n")
     assert "cost 7 is not <= 5" in fail(repository, "run")

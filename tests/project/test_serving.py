@@ -44,8 +44,8 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Preprocessor.fit(add_features(rows), CONTRACT).save(folder / "preprocessor")
     written = CONTRACT.model_dump_json(by_alias=True, exclude_none=True)
     (folder / "preprocessor" / "data_contract.yaml").write_text(written)
-    hyperparameters = {"num_rounds": "10", "max_depth": "3", "learning_rate": "0.3", "seed": "1"}
-    train(folder, folder / "model", folder / "out", hyperparameters)
+    hyperparameters = {"num_rounds": 10, "max_depth": 3, "learning_rate": 0.3, "seed": 1}
+    train(folder, Path.cwd() / "src", folder / "model", folder / "out", hyperparameters)
     return folder / "model"
 
 
