@@ -10,7 +10,7 @@ from moto import mock_aws
 from usecase.mlops.aws.platform import PlatformFacts, parameter_name
 from usecase.mlops.settings import Settings
 
-from .moto_gaps import close_gaps
+from . import moto_gaps
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"  # the account of every caller in moto
 
@@ -26,8 +26,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    close_gaps(monkeypatch)
-    with mock_aws():
+    with mock_aws(), moto_gaps.closed():
         yield boto3.Session(region_name=REGION)
 
 

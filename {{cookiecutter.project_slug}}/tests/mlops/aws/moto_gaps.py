@@ -38,6 +38,10 @@ def closed() -> Iterator[None]:
             model_package_metadata_outlives_an_update,
             model_packages_of_no_group,
             a_wrong_checksum_is_refused,
+            a_pipeline_that_is_not_there,
+            parameters_of_an_execution_are_checked,
+            the_newest_execution_comes_first,
+            steps_of_an_execution,
         ):
             gap(patch)
         yield
