@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-
 from usecase.mlops.contract import Contract
 from usecase.mlops.features import Preprocessor
 from usecase.mlops.split import split

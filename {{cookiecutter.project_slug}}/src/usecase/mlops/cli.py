@@ -252,6 +252,14 @@ def pipeline(
         _tool("usecase.mlops.compile", *(["--check"] if check else []))
 
 
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
+) -> None:
+    """Look at the runs of this repository in MLflow. Needs the dependency group `ui`."""
+    _tool("usecase.mlops.ui", "--port", str(port))
+
+
 def _registry() -> "LocalRegistry":
     from usecase.mlops.registry import REGISTRY, LocalRegistry
     from usecase.mlops.settings import load_settings
