@@ -42,24 +42,27 @@ Made = Callable[..., ModelPackage]
 class Run:
     """The outputs of a pipeline execution, as files, and the arguments with which it registers them."""
 
+    FILES = (
+        "Train/t-1/output/model.tar.gz",
+        "Evaluate/evaluation/evaluation.json",
+        "Evaluate/evaluation/quality.json",
+        "Baseline/baseline/statistics.json",
+        "Baseline/baseline/constraints.json",
+        "Baseline/baseline/input_schema.json",
+        "Baseline/baseline/drift_baseline.json",
+        "Baseline/explanation/importance.json",
+        "Baseline/model_card/model_card.json",
+        "Baseline/model_card/plots/roc.svg",
+    )
+
     def __init__(self, folder: Path, model: str = "a", quality: dict[str, Any] | None = None) -> None:
         self.folder = folder
-        self.files = {
-            "Train/t-1/output/model.tar.gz": model,
-            "Evaluate/evaluation/evaluation.json": json.dumps(EVALUATION),
-            "Evaluate/evaluation/quality.json": json.dumps(quality or QUALITY),
-            "Baseline/baseline/statistics.json": '{"version": 0}',
-            "Baseline/baseline/constraints.json": '{"version": 0}',
-            "Baseline/baseline/input_schema.json": "{}",
-            "Baseline/baseline/drift_baseline.json": "{}",
-            "Baseline/explanation/importance.json": "{}",
-            "Baseline/model_card/model_card.json": "{}",
-            "Baseline/model_card/plots/roc.svg": "<svg/>",
-        }
-        for name, content in self.files.items():
+        contents = {"model.tar.gz": model, "evaluation.json": json.dumps(EVALUATION)}
+        contents["quality.json"] = json.dumps(quality or QUALITY)
+        for name in self.FILES:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
+            path.write_text(contents.get(path.name, "{}" if path.suffix == ".json" else "<svg/>"))
         statistics, constraints = self.metric("Baseline/baseline/statistics.json", "Baseline/baseline/constraints.json")
         evaluation, importance = self.metric(
             "Evaluate/evaluation/evaluation.json", "Baseline/explanation/importance.json"
@@ -311,7 +314,7 @@ class RegistrySuite:
         assert {key: copy.metadata[key] for key in ("GitSha", "DataHash", "ModelDataSha256", "InputDataUri")} == {
             key: source.metadata[key] for key in ("GitSha", "DataHash", "ModelDataSha256", "InputDataUri")
         }
-        assert copy.image == IMAGE
+        assert copy.image.endswith(f"/tumours@{DIGEST}")
         assert any(line.startswith("Copy of") and source.arn in line for line in show(copy))
 
     def test_a_second_promotion_finds_the_first_and_finishes_it(
@@ -348,8 +351,6 @@ class RegistrySuite:
             prepare(registry, "1", registry)
         registry.approve("1")
         plan = prepare(registry, "1", other)
-        with pytest.raises(UserError, match="is not the image of version 1"):
-            prepare(registry, "1", other, image="444455556666.dkr.ecr.eu-west-1.amazonaws.com/tumours@sha256:0")
         registry.reject("1", "a fault was found")
         with pytest.raises(UserError, match=r"is Rejected \(.*a fault was found\): only an approved one"):
             plan.apply()
@@ -380,9 +381,3 @@ class RegistrySuite:
                 plan.apply()
         assert list(other.list()) == []
         assert prepare(registry, "1", other).apply(approve=True).version == 1
-
-    def test_the_image_goes_with_its_digest(self, registry: Registry, other: Registry, made: Made) -> None:
-        made()
-        registry.approve("1")
-        image = f"444455556666.dkr.ecr.eu-west-1.amazonaws.com/tumours@{DIGEST}"
-        assert prepare(registry, "1", other, image=image).apply().image == image

@@ -63,11 +63,8 @@ class Promotion:
         return copy
 
 
-def prepare(source: Registry, version: str, target: Registry, image: str = "") -> Promotion:
-    """Fetch and check what the promotion of an approved version would copy; changes nothing. Raises UserError.
-
-    `image` replaces the container image: the same digest in the registry of the target's account.
-    """
+def prepare(source: Registry, version: str, target: Registry) -> Promotion:
+    """Fetch and check what the promotion of an approved version would copy; changes nothing. Raises UserError."""
     if (type(source), source.place) == (type(target), target.place):
         raise UserError(f"{source.place} is both source and target: promote to another environment")
     package = _approved(source, version)
@@ -81,7 +78,7 @@ def prepare(source: Registry, version: str, target: Registry, image: str = "") -
         SOURCE_ARN: origin,
         EVIDENCE_SHA256: evidence_sha256(files),
     }
-    arguments["InferenceSpecification"] = _inference(package, image)
+    arguments["InferenceSpecification"] = _inference(package, target)
     return Promotion(source, package, target, files, arguments, target.copy_of(origin))
 
 
@@ -95,13 +92,10 @@ def _approved(source: Registry, version: str) -> ModelPackage:
     return package
 
 
-def _inference(package: ModelPackage, image: str) -> dict[str, Any]:
-    digest = package.image.partition("@")[2]
-    if image and image.partition("@")[2] != digest:
-        raise UserError(f"{image}: is not the image of version {package.version}, which is {package.image}")
+def _inference(package: ModelPackage, target: Registry) -> dict[str, Any]:
     specification = package.description["InferenceSpecification"]
     first, *others = specification["Containers"]
     if others:
         raise UserError(f"version {package.version} has {1 + len(others)} containers: only one can be promoted")
     container = {key: value for key, value in first.items() if key not in DERIVED}
-    return dict(specification) | {"Containers": [container | {"Image": image or package.image}]}
+    return dict(specification) | {"Containers": [container | {"Image": target.own_image(package.image)}]}

@@ -187,6 +187,10 @@ class Registry(ABC):
         """Keeps others out while versions are read and then changed, where the back end can."""
         return nullcontext()
 
+    def own_image(self, image: str) -> str:
+        """The same container image where this registry's environment takes it from."""
+        return image
+
     def describe(self, version: str) -> ModelPackage:
         """The version with this number, or the newest for `latest`. Raises UserError when there is none."""
         packages = self.list()

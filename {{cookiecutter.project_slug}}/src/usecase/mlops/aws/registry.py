@@ -58,9 +58,21 @@ class SageMakerPackage(ModelPackage):
         listed = super().status
         return REJECTED if listed == APPROVED and REJECTED_AT in self.metadata else listed
 
+    @cached_property
+    def _folder(self) -> Path:
+        return self._registry.new_folder()
+
     def file(self, name: str) -> Path:
-        """See ModelPackage. The file, or all of its folder, is downloaded once."""
-        return self._registry.download(self, name)
+        """See ModelPackage. The file, or all of its folder, is downloaded once in the life of this object."""
+        head = name.partition("/")[0]
+        uri = self.sources.get(head)
+        if uri is None:
+            raise UserError(f"version {self.version} keeps no {head}: it has {', '.join(self.sources)}")
+        if not (self._folder / head).exists():
+            self._registry.download(uri, self._folder / head)
+        if not (self._folder / name).exists():
+            raise UserError(f"{uri}: there is no {name}: version {self.version} is not complete")
+        return self._folder / name
 
     def place(self, name: str) -> str:
         """See ModelPackage."""
@@ -70,15 +82,22 @@ class SageMakerPackage(ModelPackage):
 class SageMakerRegistry(Registry):
     """The model package group of one environment.
 
-    `bucket` and `kms_key_arn` are the environment's own: what is registered from here is written there.
+    `bucket` and `kms_key_arn` are the environment's own: what is registered from here is written there. So is
+    `image_repository`, which gets the images by digest; it is blank where AWS's own image is used.
     """
 
     def __init__(
-        self, session: boto3.Session, group: str, environment: str, bucket: str = "", kms_key_arn: str = ""
+        self,
+        session: boto3.Session,
+        group: str,
+        environment: str,
+        bucket: str,
+        kms_key_arn: str,
+        image_repository: str = "",
     ) -> None:
         first = f"train one with `usecase pipeline start --env {environment}`, or promote one"
         super().__init__(group, f"model package group {group} of {environment}", first)
-        self._bucket, self._kms_key_arn = bucket, kms_key_arn
+        self._bucket, self._kms_key_arn, self._image_repository = bucket, kms_key_arn, image_repository
         self._sagemaker, self._s3 = session.client("sagemaker"), session.client("s3")
         self._cache = Path(tempfile.mkdtemp(prefix="usecase-registry-"))
         weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
@@ -96,7 +115,13 @@ class SageMakerRegistry(Registry):
             settings.environment,
             facts.artifact_bucket,
             facts.artifact_kms_key_arn,
+            facts.image_repository_url,
         )
+
+    def own_image(self, image: str) -> str:
+        """See Registry. An image by digest is in the environment's own repository."""
+        _, at, digest = image.partition("@")
+        return f"{self._image_repository}@{digest}" if at and self._image_repository else image
 
     def list(self) -> Sequence[SageMakerPackage]:
         """See Registry."""
@@ -118,23 +143,18 @@ class SageMakerRegistry(Registry):
         described.pop("ResponseMetadata", None)
         return described
 
-    def download(self, package: ModelPackage, name: str) -> Path:
-        """The file or folder `name` of a version, fetched once in the life of this object. Raises UserError."""
-        head = name.partition("/")[0]
-        uri = package.sources.get(head)
-        if uri is None:
-            raise UserError(f"version {package.version} keeps no {head}: it has {', '.join(package.sources)}")
-        folder = self._cache / str(package.version)
-        if not (folder / head).exists():
-            bucket, _, key = uri.removeprefix("s3://").rstrip("/").partition("/")
-            with explained(uri):
-                for path, found in self._objects(bucket, key):
-                    target = folder / head / path if path else folder / head
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    self._s3.download_file(bucket, found, str(target))
-        if not (folder / name).exists():
-            raise UserError(f"{uri}: there is no {name}: version {package.version} is not complete")
-        return folder / name
+    def new_folder(self) -> Path:
+        """An empty folder, which is there as long as this object is."""
+        return Path(tempfile.mkdtemp(dir=self._cache))
+
+    def download(self, uri: str, target: Path) -> None:
+        """Fetch the object at `uri` to the file `target`, or all below it to the folder `target`. Raises UserError."""
+        bucket, _, key = uri.removeprefix("s3://").rstrip("/").partition("/")
+        with explained(uri):
+            for name, found in self._objects(bucket, key):
+                path = target / name if name else target
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._s3.download_file(bucket, found, str(path))
 
     def _objects(self, bucket: str, key: str) -> Iterator[tuple[str, str]]:
         """(path below `key`, key) of the object `key`, or of all in the folder `key`."""

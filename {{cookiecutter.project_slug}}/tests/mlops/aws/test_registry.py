@@ -1,0 +1,289 @@
+"""The SageMaker Model Registry: what all registries do, between two accounts; and races, which the service allows."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from registry_suite import DIGEST, Made, RegistrySuite, Run
+
+from usecase.mlops.aws.registry import SageMakerRegistry
+from usecase.mlops.errors import UserError
+from usecase.mlops.promotion import prepare
+from usecase.mlops.registry import ModelPackage, Registry
+
+from .conftest import REGION
+
+ACCOUNTS = {"dev": "111122223333", "qa": "444455556666"}
+LOADER = botocore.session.Session().get_component("data_loader")  # reads the services' models once
+Rival = Callable[[], object]
+
+
+def session(environment: str) -> boto3.Session:
+    """A session in the account of an environment."""
+    role = f"arn:aws:iam::{ACCOUNTS[environment]}:role/ci"
+    answer = boto3.client("sts", region_name=REGION).assume_role(RoleArn=role, RoleSessionName="test")
+    credentials = answer["Credentials"]
+    core = botocore.session.Session()
+    core.register_component("data_loader", LOADER)
+    return boto3.Session(
+        botocore_session=core,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        region_name=REGION,
+    )
+
+
+def key_of(environment: str) -> str:
+    return f"arn:aws:kms:{REGION}:{ACCOUNTS[environment]}:key/{environment}"
+
+
+def open_in(connection: boto3.Session, environment: str) -> SageMakerRegistry:
+    repository = f"{ACCOUNTS[environment]}.dkr.ecr.{REGION}.amazonaws.com/tumours"
+    bucket = f"tumours-{environment}-artifacts"
+    return SageMakerRegistry(connection, "tumours", environment, bucket, key_of(environment), repository)
+
+
+def platform(environment: str) -> SageMakerRegistry:
+    """The registry of an environment, with all that Terraform makes."""
+    connection = session(environment)
+    place = {"LocationConstraint": REGION}
+    connection.client("s3").create_bucket(Bucket=f"tumours-{environment}-artifacts", CreateBucketConfiguration=place)
+    connection.client("sagemaker").create_model_package_group(ModelPackageGroupName="tumours")
+    return open_in(connection, environment)
+
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class TestSageMakerRegistry(RegistrySuite):
+    @pytest.fixture
+    def registry(self, aws: boto3.Session) -> SageMakerRegistry:
+        return platform("dev")
+
+    @pytest.fixture
+    def other(self, aws: boto3.Session) -> SageMakerRegistry:
+        return platform("qa")
+
+    def tamper(self, package: ModelPackage, name: str, content: str) -> None:
+        head, slash, rest = name.partition("/")
+        bucket, _, key = package.sources[head].removeprefix("s3://").partition("/")
+        session("dev").client("s3").put_object(Bucket=bucket, Key=key + slash + rest, Body=content.encode())
+
+    def interrupt(self, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+        def stop(**_: Any) -> None:
+            raise KeyboardInterrupt
+
+        assert isinstance(registry, SageMakerRegistry)
+        monkeypatch.setattr(registry._sagemaker, "create_model_package", stop)
+
+    def test_a_group_that_is_not_there_yet_is_a_cold_start(self) -> None:
+        empty = open_in(session("qa"), "qa")
+        assert list(empty.list()) == []
+        assert empty.champion() is None
+        with pytest.raises(UserError, match="train one with `usecase pipeline start --env qa`, or promote one"):
+            empty.describe("latest")
+
+    def test_a_copy_lies_in_the_account_of_the_target(
+        self, registry: SageMakerRegistry, other: SageMakerRegistry, made: Made
+    ) -> None:
+        made()
+        registry.approve("1")
+        copy = prepare(registry, "1", other).apply()
+        assert copy.arn.split(":")[4] == ACCOUNTS["qa"]
+        assert copy.image == f"{ACCOUNTS['qa']}.dkr.ecr.{REGION}.amazonaws.com/tumours@{DIGEST}"
+        s3 = session("qa").client("s3")
+        listed = s3.list_objects_v2(Bucket="tumours-qa-artifacts")["Contents"]
+        assert len(listed) == len(Run.FILES)
+        for item in listed:
+            head = s3.head_object(Bucket="tumours-qa-artifacts", Key=item["Key"], ChecksumMode="ENABLED")
+            assert head["SSEKMSKeyId"] == key_of("qa")
+            assert head["ChecksumSHA256"]
+        for uri in copy.sources.values():
+            assert uri.startswith("s3://tumours-qa-artifacts/registry/tumours/")
+        assert copy.metadata["InputDataUri"] == registry.describe("1").metadata["InputDataUri"]
+
+    def test_an_image_of_aws_stays_where_it_is(self, registry: SageMakerRegistry) -> None:
+        image = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+        assert registry.own_image(image) == image
+
+    def test_a_version_that_a_pipeline_has_registered(
+        self, registry: SageMakerRegistry, other: SageMakerRegistry, made: Made
+    ) -> None:
+        """The step writes no checksum of the evidence, and the service adds facts of the source's objects."""
+        made()
+        request = registry.describe("1").description
+        properties = request["CustomerMetadataProperties"]
+        del properties["EvidenceSha256"]
+        properties["DataHash"] = "0" * 64
+        request["InferenceSpecification"]["Containers"][0]["ModelDataETag"] = "etag"
+        kept = ("InferenceSpecification", "ModelMetrics", "CustomerMetadataProperties", "ModelApprovalStatus")
+        session("dev").client("sagemaker").create_model_package(
+            ModelPackageGroupName="tumours", **{key: request[key] for key in kept}
+        )
+        assert registry.approve("2").status == "Approved"
+        copy = prepare(registry, "2", other).apply()
+        copy.verify_evidence()
+        assert len(copy.metadata["EvidenceSha256"]) == 64
+        assert "ModelDataETag" not in copy.description["InferenceSpecification"]["Containers"][0]
+
+    def test_bytes_that_change_on_the_way_are_refused(
+        self, registry: SageMakerRegistry, other: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made()
+        registry.approve("1")
+        put = other._s3.put_object
+
+        def change(**arguments: Any) -> Any:
+            return put(**arguments | {"Body": io.BytesIO(arguments["Body"].read() + b" ")})
+
+        monkeypatch.setattr(other._s3, "put_object", change)
+        with pytest.raises(UserError, match=r"s3://tumours-qa-artifacts/.*did not match.*BadDigest"):
+            prepare(registry, "1", other).apply()
+        assert list(other.list()) == []
+
+    def test_bytes_that_are_kept_without_their_checksum_are_refused(
+        self, registry: SageMakerRegistry, other: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made()
+        registry.approve("1")
+        put = other._s3.put_object
+
+        def forget(**arguments: Any) -> Any:
+            return put(**{key: value for key, value in arguments.items() if not key.startswith("Checksum")})
+
+        monkeypatch.setattr(other._s3, "put_object", forget)
+        with pytest.raises(UserError, match="is not what was sent: nothing is registered"):
+            prepare(registry, "1", other).apply()
+
+    def test_metadata_that_the_service_refuses(self, registry: SageMakerRegistry, made: Made, tmp_path: Any) -> None:
+        for key, value in (("Note", "x" * 257), ("Note", "50 %"), ("k" * 129, "v")):
+            run = Run(tmp_path)
+            run.metadata[key] = value
+            with pytest.raises(UserError, match=r"model package group tumours of dev: .*ValidationException"):
+                registry.register(run.arguments, run.resolve)
+        run = Run(tmp_path)
+        run.metadata.update({f"K{number}": "v" for number in range(50)})
+        with pytest.raises(UserError, match="at most 50"):
+            registry.register(run.arguments, run.resolve)
+        run = Run(tmp_path)
+        run.arguments["ModelApprovalStatus"] = "Aproved"
+        with pytest.raises(UserError, match="ValidationException"):
+            registry.register(run.arguments, run.resolve)
+        assert list(registry.list()) == []
+
+    def test_a_file_that_is_gone(self, registry: SageMakerRegistry, made: Made) -> None:
+        package = made()
+        bucket, _, key = package.sources["model.tar.gz"].removeprefix("s3://").partition("/")
+        session("dev").client("s3").delete_object(Bucket=bucket, Key=key)
+        with pytest.raises(
+            UserError, match=r"s3://.*/model.tar.gz: there is no model.tar.gz: version 1 is not complete"
+        ):
+            registry.approve("1")
+
+    def test_a_refusal_of_aws_is_one_line(self, registry: SageMakerRegistry) -> None:
+        with pytest.raises(UserError, match=r"^arn:aws:nothing: .* \(ValidationException\)$"):
+            registry.read("arn:aws:nothing")
+
+    # Decisions at the same time: the service has no compare-and-set, so a rival acts at the worst moment.
+
+    def test_a_rival_who_rejects_before_the_last_look(self, registry: SageMakerRegistry, made: Made) -> None:
+        made()
+        mine = rivalled("ListObjectsV2", "before-call", lambda: registry.reject("1", "unfair"))
+        with pytest.raises(
+            UserError, match=r"version 1 was decided by someone else at the same time: it is Rejected \(.*unfair\)"
+        ):
+            mine.approve("1")
+        assert "unfair" in registry.describe("1").reason
+
+    @pytest.mark.parametrize("moment", ["before-call", "after-call"])
+    def test_a_rejection_wins_over_an_approval_at_the_same_time(
+        self, registry: SageMakerRegistry, made: Made, moment: str
+    ) -> None:
+        made()
+        mine = rivalled("UpdateModelPackage", moment, lambda: registry.reject("1", "unfair"))
+        with pytest.raises(UserError, match="version 1 was decided by someone else at the same time: it is Rejected"):
+            mine.approve("1")
+        package = registry.describe("1")
+        assert package.description["ModelApprovalStatus"] == "Rejected"
+        assert package.metadata["GitSha"] == "0123abc-dirty"
+
+    def test_a_rejection_stands_when_a_rival_approves_after_it(self, registry: SageMakerRegistry, made: Made) -> None:
+        made()
+        arn = registry.describe("1").arn
+        mine = rivalled("UpdateModelPackage", "after-call", lambda: force(arn, "Approved"))
+        assert mine.reject("1", "unfair").status == "Rejected"
+        package = registry.describe("1")
+        assert package.description["ModelApprovalStatus"] == "Rejected"
+        assert "unfair" in package.reason
+
+    def test_of_two_approvals_one_is_told_that_it_came_too_late(
+        self, registry: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made()
+        arn = registry.describe("1").arn
+        mine = rivalled("UpdateModelPackage", "after-call", lambda: force(arn, "Approved"))
+        with pytest.raises(UserError, match=r"it is Approved \(by somebody else\): look at it again"):
+            mine.approve("1", "mine")
+        assert registry.describe("1").status == "Approved"
+
+    def test_what_was_rejected_counts_as_rejected_whatever_its_status_says(
+        self, registry: SageMakerRegistry, made: Made
+    ) -> None:
+        made()
+        registry.reject("1", "unfair")
+        force(registry.describe("1").arn, "Approved")
+        assert registry.describe("1").status == "Rejected"
+        assert registry.champion() is None
+        with pytest.raises(UserError, match="version 1 is Rejected already"):
+            registry.approve("1")
+
+    def test_who_decides_stands_in_the_description(
+        self, registry: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made()
+        monkeypatch.setenv("GITLAB_USER_LOGIN", "steward")
+        assert registry.approve("1", "recall is fine").reason == "by steward: recall is fine"
+        assert registry.reject("1", "no longer").reason == "by steward: no longer"
+
+
+def rivalled(operation: str, moment: str, rival: Rival) -> SageMakerRegistry:
+    """The registry of dev, in which a rival acts once, just before or after a call of this one."""
+    connection, waiting = session("dev"), [rival]
+
+    def act(**_: Any) -> None:
+        if waiting:
+            waiting.pop()()
+
+    connection.events.register(f"{moment}.*.{operation}", act)
+    return open_in(connection, "dev")
+
+
+def force(arn: str, status: str) -> None:
+    """What a person may do in the console, past all rules."""
+    session("dev").client("sagemaker").update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus=status, ApprovalDescription="by somebody else"
+    )
+
+
+def test_moto_refuses_what_the_service_refuses() -> None:
+    """The gaps that the tests above rest on are closed: dropping one fails here or there."""
+    sagemaker = session("dev").client("sagemaker")
+    with pytest.raises(ClientError, match="does not exist"):
+        sagemaker.list_model_packages(ModelPackageGroupName="nothing")
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="group", CustomerMetadataProperties={"GitSha": "abc", "Other": "x"}
+    )["ModelPackageArn"]
+    sagemaker.update_model_package(ModelPackageArn=arn, CustomerMetadataProperties={"GitSha": "def"})
+    sagemaker.update_model_package(ModelPackageArn=arn, CustomerMetadataPropertiesToRemove=["Other"])
+    described = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert described["CustomerMetadataProperties"] == {"GitSha": "def"}
+    with pytest.raises(ClientError, match="1024"):
+        sagemaker.update_model_package(ModelPackageArn=arn, ApprovalDescription="x" * 1025)
+    with pytest.raises(ClientError, match="ValidationException"):
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Aproved")
