@@ -1,38 +1,34 @@
-"""The quality gates: is this model good enough to be registered, and which gate says no, by how much.
+"""The quality gates: whether a model may be registered, and if not, which gate refuses it and by how much.
 
-Each gate compares what was measured on the test rows, or between the parts of the split, with a limit of the settings.
+What was measured on the test rows, and what Preprocess found out about the data, against the limits of the settings.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
-from usecase.mlops import metrics
-from usecase.mlops.contract import Contract
+from usecase.mlops import champion as champions
+from usecase.mlops.champion import Champion
 from usecase.mlops.data_report import DataReport
 from usecase.mlops.errors import UserError
-from usecase.mlops.model import Model, Predictions
-from usecase.mlops.score import Champion
-from usecase.mlops.tables import read_batches
+from usecase.mlops.metrics import GROUP_METRICS, METRICS, Metric
+from usecase.mlops.scored import GROUP, Scored
 
-MIN_GROUP_ROWS = 30  # of a smaller group a metric says little: it is listed, not judged
-MAX_GROUPS = 10  # a protected number with more values is cut into quartiles
-NOISE_ERRORS = 3  # so many standard errors of a label shift are chance
+MIN_GROUP_ROWS = 30  # a metric of fewer rows is luck
+NOISE = 3  # so many standard errors of a label shift are luck
+ROUNDING = 1e-9  # 0.93 - 0.02 is a little more than 0.91 in binary fractions
+MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of all gates; None leaves a gate out. Units and meaning: `Quality` in usecase.mlops.settings."""
+    """The limits of all gates, in the units of `Quality` in usecase.mlops.settings. None or blank: no such gate."""
 
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    champion_version: str = "none"
+    champion_version: str = champions.NONE
     champion_metric: str = ""
     champion_tolerance: float = 0.0
     fairness_metric: str = ""
@@ -48,9 +44,9 @@ class Limits:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option per limit to the command line of Evaluate; without it the gate is left out."""
+    """Add an option for each limit to the command line of Evaluate; a gate whose option is not given is left out."""
     parser.add_argument("--thresholds", type=json.loads, default={}, help="JSON: metric -> minimum or maximum")
-    parser.add_argument("--champion-version", default="none", help="the version in --champion-dir")
+    parser.add_argument("--champion-version", default=champions.NONE, help="of the model in --champion-dir")
     parser.add_argument("--champion-metric", default="")
     parser.add_argument("--champion-tolerance", type=float, default=0.0)
     parser.add_argument("--fairness-metric", default="")
@@ -60,223 +56,224 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: passed when `value` `operator` `threshold` holds. Without a value nothing could be compared."""
+    """What one gate looked at. Passed if `value` `operator` `threshold` holds, or, as `note` then says, all the same.
+
+    Nothing could be compared where `value` is None. `failure` is the sentence for the person who asks why.
+    """
 
     gate: str
     metric: str
     value: float | None
     operator: str
     threshold: float | None
-    passed: bool
+    passed: bool = True
     note: str = ""
-    reason: str = ""  # in words and numbers, for the person who asks why
+    failure: str = ""
 
-
-@dataclass(frozen=True)
-class Tested:
-    """The test rows (n): what is true, what was predicted (n x classes, or n), and each row's groups by column."""
-
-    task: str
-    labels: list[str]
-    actual: npt.NDArray[np.float64]
-    predicted: npt.NDArray[np.float32]
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, model: Model, input_dir: Path, predict: Callable[[pl.DataFrame, Model], Predictions]) -> "Tested":
-        """Predict the rows in `input_dir` batch by batch. Only target, prediction and groups are kept."""
-        actual, predicted, protected = [], [], []
-        names = [column.name for column in model.contract.protected]
-        for rows in read_batches(input_dir):
-            answers = predict(rows, model)
-            actual.append(model.preprocessor.labels(rows))
-            predicted.append(np.array(answers.values) if answers.probabilities is None else answers.probabilities)
-            protected.append(rows.select(name for name in names if name in rows.columns))
-        return cls(
-            task=model.preprocessor.task,
-            labels=[str(label) for label in model.preprocessor.classes],
-            actual=np.concatenate(actual),
-            predicted=np.concatenate(predicted).astype(np.float32),
-            groups=group_names(pl.concat(protected), model.contract) if names else {},
-        )
-
-    def frame(self) -> pl.DataFrame:
-        """predictions.parquet: actual, predicted, probability_<i> per class, and group:<column>, one row per row."""
-        classes = self.task != "regression"
-        columns: dict[str, Any] = {
-            "actual": [self.labels[int(i)] for i in self.actual] if classes else self.actual,
-            "predicted": [self.labels[i] for i in self.predicted.argmax(axis=1)] if classes else self.predicted,
-        }
-        if classes:
-            columns |= {f"probability_{i}": self.predicted[:, i] for i in range(len(self.labels))}
-        return pl.DataFrame(columns | {f"group:{name}": list(groups) for name, groups in self.groups.items()})
+    def __str__(self) -> str:
+        return f"{self.gate}: {self.metric} {self.value:.4g} {self.operator} {self.threshold:.4g}"
 
 
 def judge(
-    evaluation: Mapping[str, Any],
-    report: DataReport,
-    measured: Tested,
-    limits: Limits,
-    champion: Champion | None = None,
+    evaluation: Mapping[str, Any], report: DataReport, scored: Scored, champion: Champion, limits: Limits
 ) -> dict[str, Any]:
     """quality.json as a mapping: every check, how many failed, and why in one line. Raises UserError.
 
-    evaluation: evaluation.json. report: of Preprocess. champion: what the champion answered for the same rows.
+    evaluation: evaluation.json, maybe with metrics of the use case's own. report: of Preprocess.
     """
-    values = next(iter(evaluation.values()))
-    fairness = list(_groups(measured, limits)) if limits.maximum_fairness_gap is not None else []
+    groups = measure_groups(scored)
+    compared = _compare(evaluation, scored, champion, limits.champion_metric) if limits.champion_metric else None
     checks = [
-        *_thresholds(measured.task, values, limits.thresholds),
-        *_champion(measured, values, limits, champion),
-        *_fairness(fairness, values, measured, limits),
-        *_splits(report, limits),
+        *_thresholds(evaluation, limits.thresholds),
+        *_champion(compared, champion, scored.task, limits),
+        *_fairness(evaluation, groups, scored, limits),
+        *_overlap(report, limits.maximum_overlap),
+        *_label_shift(report, limits.maximum_label_shift),
+        *_contract(report, limits.maximum_flagged_rows),
     ]
-    failed = [check for check in checks if not check.passed]
-    compared = champion.compared(measured.actual, measured.task, limits.champion_metric) if champion else None
+    failures = [check.failure for check in checks if not check.passed]
+    more = [f"and {len(failures) - MAX_LISTED} more"] if len(failures) > MAX_LISTED else []
+    held = "; ".join(str(check) for check in checks if check.value is not None) or "no limit is set"
     return {
-        "failed": len(failed),
-        "reason": "; ".join(check.reason for check in failed or checks if check.reason) or "no gate is set",
-        "checks": [asdict(check) for check in checks],
-        "fairness": fairness,
+        "failed": len(failures),
+        "reason": "; ".join([*failures[:MAX_LISTED], *more]) or held,
+        "checks": [{name: value for name, value in asdict(check).items() if name != "failure"} for check in checks],
+        "fairness": groups,
         "champion": compared,
     }
 
 
-def group_names(rows: pl.DataFrame, contract: Contract) -> dict[str, list[str]]:
-    """The group of each row (n) in each protected column: its value, its quartile for numbers, or `missing`."""
-    found = {}
-    for column in contract.protected:
-        if column.name in rows.columns:
-            found[column.name] = _names(rows[column.name])
+def measure_groups(scored: Scored) -> list[dict[str, Any]]:
+    """All metrics of each group of each protected column, as quality.json has them; None where one is undefined."""
+    found = []
+    for column in scored.protected:
+        names = scored.frame[GROUP + column]
+        for group in names.unique().sort():
+            answers = scored.answers.rows((names == group).to_numpy())
+            measured = {name: metric.of(answers) for name, metric in GROUP_METRICS[scored.task].items()}
+            found.append({"column": column, "group": group, "rows": len(answers.actual), "metrics": measured})
     return found
 
 
-def _names(values: pl.Series) -> list[str]:
-    if values.dtype == pl.String or values.dtype == pl.Boolean or values.drop_nulls().n_unique() <= MAX_GROUPS:
-        return values.cast(pl.String).fill_null("missing").to_list()
-    numbers = values.to_physical().cast(pl.Float64)
-    edges = np.unique(np.quantile(numbers.drop_nulls().to_numpy(), [0, 0.25, 0.5, 0.75, 1]))
-    shown = values.drop_nulls().sort()
-    texts = [str(shown[round(share * (len(shown) - 1))]) for share in np.linspace(0, 1, len(edges))]
-    bands = [f"{low} to {high}" for low, high in zip(texts, texts[1:], strict=False)] or texts
-    place = np.clip(np.searchsorted(edges, numbers.to_numpy(), side="left") - 1, 0, len(bands) - 1)
-    return ["missing" if gone else bands[i] for gone, i in zip(values.is_null(), place, strict=True)]
+def _thresholds(evaluation: Mapping[str, Any], thresholds: Mapping[str, Mapping[str, float]]) -> Iterator[Check]:
+    section, measured = next(iter(evaluation.items()))
+    for metric, limits in thresholds.items():
+        if "value" not in measured.get(metric, {}):
+            known = ", ".join(name for name, values in measured.items() if "value" in values)
+            raise UserError(f"quality.{section.removesuffix('_metrics')}.{metric}: no such metric: use one of {known}")
+        value = measured[metric]["value"]
+        for bound, limit in limits.items():
+            sign, passed = (">=", value >= limit) if bound == "minimum" else ("<=", value <= limit)
+            found, wanted = _apart(value, limit)
+            failure = f"threshold: {metric} {found} is not {sign} {wanted}"
+            yield Check("threshold", metric, value, sign, limit, passed, failure=failure)
 
 
-def _thresholds(task: str, values: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterable[Check]:
-    for metric, limit in thresholds.items():
-        value = _value(values, metric, f"quality.{task}.{metric}")
-        for bound, threshold in limit.items():
-            sign = ">=" if bound == "minimum" else "<="
-            passed = value >= threshold if bound == "minimum" else value <= threshold
-            reason = f"{metric} {value:.4g} {'is' if passed else 'is not'} {sign} {threshold:g}"
-            yield Check("threshold", metric, value, sign, threshold, passed, reason=reason)
+def _compare(evaluation: Mapping[str, Any], scored: Scored, champion: Champion, name: str) -> dict[str, Any] | None:
+    """Both measured on the same rows, as quality.json has it."""
+    metric = _known(name, METRICS[scored.task], "quality.champion.metric", evaluation)
+    if champion.answers is None:
+        return None
+    value, other = metric.of(scored.answers) or 0.0, metric.of(champion.answers) or 0.0
+    return {"version": champion.version, "metric": name, "value": value, "champion_value": other}
 
 
-def _champion(
-    measured: Tested, values: Mapping[str, Any], limits: Limits, champion: Champion | None
-) -> Iterable[Check]:
-    metric = limits.champion_metric
-    if champion is None or not metric:
+def _champion(compared: Mapping[str, Any] | None, champion: Champion, task: str, limits: Limits) -> Iterator[Check]:
+    name, tolerance = limits.champion_metric, limits.champion_tolerance
+    if not name:
         return
-    if champion.predicted is None:
-        yield Check("champion", metric, None, "", None, passed=True, note=champion.note)
+    is_error = METRICS[task][name].is_error
+    sign, side = ("<=", "above") if is_error else (">=", "below")
+    if compared is None:
+        yield Check("champion", name, None, sign, None, note=champion.note)
         return
-    value = _value(values, metric, "quality.champion.metric")
-    other = metrics.point(measured.task, metric, measured.actual, champion.predicted)
-    if other is None:
-        raise UserError(
-            f"quality.champion.metric: {metric} cannot be measured again for the champion: use a built-in one"
-        )
-    slack = limits.champion_tolerance * (1 if metrics.is_score(metric) else abs(other))
-    more = metrics.is_score(metric)
-    limit = other - slack if more else other + slack
-    passed = value >= limit if more else value <= limit
-    sign = ">=" if more else "<="
-    verb = "is not worse than" if passed else "is worse than"
-    reason = (
-        f"champion: {metric} {value:.4g} {verb} {other:.4g} of version {champion.version}"
-        f" by more than {slack:.3g} (difference {abs(value - other):.3g})"
-    )
-    yield Check("champion", metric, value, sign, limit, passed, f"version {champion.version}: {other:.4g}", reason)
-
-
-def _groups(measured: Tested, limits: Limits) -> Iterable[dict[str, Any]]:
-    """Metrics per group of each protected column."""
-    wanted = dict.fromkeys([limits.fairness_metric, *metrics.GROUP_METRICS[measured.task]])
-    for column, names in measured.groups.items():
-        labels = np.array(names)
-        for group in sorted(set(names)):
-            rows = labels == group
-            found = {
-                metric: metrics.point(measured.task, metric, measured.actual[rows], measured.predicted[rows])
-                for metric in wanted
-            }
-            yield {"column": column, "group": group, "rows": int(rows.sum()), "metrics": found}
+    value, other = compared["value"], compared["champion_value"]
+    threshold = other * (1 + tolerance) if is_error else other - tolerance
+    worse = _share(value - other, other) if is_error else other - value
+    (found, before), (gap, allowed) = _apart(value, other), _amounts(worse, tolerance, is_error)
+    of = f"of version {champion.version}"
+    failure = f"champion: {name} {found} is {side} {before} {of} by {gap}, more than {allowed} allowed"
+    note = f"version {champion.version}: {before}"
+    yield Check("champion", name, value, sign, threshold, worse <= tolerance + ROUNDING, note, failure)
 
 
 def _fairness(
-    groups: Sequence[Mapping[str, Any]], values: Mapping[str, Any], measured: Tested, limits: Limits
-) -> Iterable[Check]:
-    metric, maximum = limits.fairness_metric, limits.maximum_fairness_gap
+    evaluation: Mapping[str, Any], groups: list[dict[str, Any]], scored: Scored, limits: Limits
+) -> Iterator[Check]:
+    name, maximum = limits.fairness_metric, limits.maximum_fairness_gap
     if maximum is None:
         return
-    if measured.groups and metric not in metrics.names(measured.task):
-        known = ", ".join(metrics.names(measured.task))
-        raise UserError(f"quality.fairness.metric: no such metric {metric!r}: use one of {known}")
-    for column in measured.groups:
+    metric = _known(name, GROUP_METRICS[scored.task], "quality.fairness.metric", evaluation)
+    if not scored.protected:
+        yield Check("fairness", name, None, "<=", maximum, note="no column of the contract is protected")
+    for column in scored.protected:
         of_column = [group for group in groups if group["column"] == column]
-        judged = [g for g in of_column if g["rows"] >= MIN_GROUP_ROWS and g["metrics"][metric] is not None]
-        small = [g["group"] for g in of_column if g not in judged]
-        note = f"not judged, too few rows: {', '.join(small)}" if small else ""
+        judged = [group for group in of_column if not _why_unjudged(group, name)]
+        unjudged = [f"{_label(group)} ({why})" for group in of_column if (why := _why_unjudged(group, name))]
+        note = f"not judged: {_listed(unjudged)}" if unjudged else ""
         if len(judged) < 2:
-            note = f"{column}: fewer than two groups have {MIN_GROUP_ROWS} rows"
-            yield Check("fairness", metric, None, "", None, passed=True, note=note)
+            note = "; ".join(filter(None, [f"{column} has fewer than two groups to compare", note]))
+            yield Check("fairness", name, None, "<=", maximum, note=note)
             continue
-        low, high = (pick(judged, key=lambda g: g["metrics"][metric]) for pick in (min, max))
-        gap = high["metrics"][metric] - low["metrics"][metric]
-        if not metrics.is_score(metric):
-            overall = metrics.point(measured.task, metric, measured.actual, measured.predicted) or 0.0
-            gap = gap / overall if overall else 0.0
-        passed = gap <= maximum
-        reason = (
-            f"fairness: {metric} of {column}={low['group']} {low['metrics'][metric]:.4g} and {column}={high['group']}"
-            f" {high['metrics'][metric]:.4g} differ by {gap:.3g}, {'within' if passed else 'more than'} {maximum:g}"
-        )
-        yield Check("fairness", f"{metric} gap, {column}", gap, "<=", maximum, passed, note, reason)
+        judged.sort(key=lambda group: group["metrics"][name])
+        low, high = (group["metrics"][name] for group in (judged[0], judged[-1]))
+        gap = _share(high - low, metric.of(scored.answers) or 0.0) if metric.is_error else high - low
+        shown = _apart(low, high)
+        least, most = (f"{_label(group)} {text}" for group, text in zip((judged[0], judged[-1]), shown, strict=True))
+        differ, allowed = _amounts(gap, maximum, metric.is_error)
+        failure = f"fairness: {name} of {least} and {most} differ by {differ}, more than {allowed}"
+        note = "; ".join(filter(None, [f"{least}, {most}", note]))
+        yield Check("fairness", name, gap, "<=", maximum, gap <= maximum + ROUNDING, note, failure)
 
 
-def _splits(report: DataReport, limits: Limits) -> Iterable[Check]:
-    if limits.maximum_flagged_rows is not None:
-        share = report.flagged_rows / report.rows
-        what = "share of rows with a value out of range or an unseen category"
-        yield _share("contract", "flagged rows", share, limits.maximum_flagged_rows, what)
-    if limits.maximum_overlap is not None:
-        part, share = max(report.overlap.items(), key=lambda item: item[1])
-        what = f"share of {part} rows that stand in the training rows too"
-        yield _share("overlap", f"overlap, {part}", share, limits.maximum_overlap, what)
-    if limits.maximum_label_shift is not None:
-        shift, maximum = report.label_shift, limits.maximum_label_shift
-        value, error = shift.value, shift.standard_error
-        chance = value > maximum and value <= NOISE_ERRORS * error
-        of = f"share of class {shift.label}" if shift.label is not None else "mean of the target"
-        note = f"within {NOISE_ERRORS} standard errors ({error:.3g})" if chance else ""
-        passed = value <= maximum or chance
-        reason = (
-            f"label_shift: {of} differs by {value:.3g} between train and {shift.part},"
-            f" {'within' if passed else 'more than'} {maximum:g}"
-        )
-        yield Check("label_shift", f"label shift, {shift.part}", value, "<=", maximum, passed, note, reason)
+def _overlap(report: DataReport, maximum: float | None) -> Iterator[Check]:
+    if maximum is None:
+        return
+    for part, share in report.overlap.items():
+        found, allowed = _amounts(share, maximum, percent=True)
+        failure = f"overlap: {found} of the {part} rows stand in the training rows too, more than {allowed}"
+        yield Check("overlap", f"{part} rows in train", share, "<=", maximum, share <= maximum, failure=failure)
 
 
-def _share(gate: str, metric: str, value: float, maximum: float, what: str) -> Check:
-    passed = value <= maximum
-    reason = f"{gate}: {what} is {value:.3g}, {'within' if passed else 'more than'} {maximum:g}"
-    return Check(gate, metric, value, "<=", maximum, passed, reason=reason)
+def _label_shift(report: DataReport, maximum: float | None) -> Iterator[Check]:
+    if maximum is None:
+        return
+    shift = report.label_shift
+    error = f"{shift.standard_error:.4g}"
+    luck = maximum < shift.value <= NOISE * shift.standard_error
+    what, unit = ("the mean of the target", " standard deviations")
+    if shift.label is not None:
+        what, unit = f"the share of {shift.label}", ""
+    found, allowed = _apart(shift.value, maximum)
+    failure = (
+        f"label_shift: {what} differs by {found}{unit} between the {shift.part} and the training rows"
+        f" (standard error {error}), more than {allowed}"
+    )
+    yield Check(
+        "label_shift",
+        f"{what.removeprefix('the ')} in {shift.part}",
+        shift.value,
+        "<=",
+        maximum,
+        shift.value <= maximum or luck,
+        note=f"within {NOISE} standard errors of {error}" if luck else "",
+        failure=failure,
+    )
 
 
-def _value(values: Mapping[str, Any], metric: str, setting: str) -> float:
-    if "value" not in values.get(metric, {}):
-        known = ", ".join(name for name, content in values.items() if "value" in content)
-        raise UserError(f"{setting}: no such metric: use one of {known}")
-    return float(values[metric]["value"])
+def _contract(report: DataReport, maximum: float | None) -> Iterator[Check]:
+    if maximum is None:
+        return
+    share = report.flagged_rows / report.rows
+    found, allowed = _amounts(share, maximum, percent=True)
+    failure = (
+        f"contract: {found} of the rows ({report.flagged_rows} of {report.rows}) have a value that is out of range"
+        f" or of no known category, more than {allowed}"
+    )
+    yield Check("contract", "flagged rows", share, "<=", maximum, share <= maximum, failure=failure)
+
+
+def _known(name: str, metrics: Mapping[str, Metric], setting: str, evaluation: Mapping[str, Any]) -> Metric:
+    """The metric of that name. One of the use case's own was measured once: not on a champion, not on groups."""
+    if name not in metrics:
+        own = name in next(iter(evaluation.values()))
+        problem = f"{name!r} is your own and can only be a threshold" if own else f"no such metric {name!r}"
+        raise UserError(f"{setting}: {problem}: use one of {', '.join(metrics)}")
+    return metrics[name]
+
+
+def _why_unjudged(group: Mapping[str, Any], metric: str) -> str:
+    if group["rows"] < MIN_GROUP_ROWS:
+        return f"{group['rows']} rows"
+    return f"{metric} is undefined" if group["metrics"][metric] is None else ""
+
+
+def _label(group: Mapping[str, Any]) -> str:
+    return f"{group['column']}={group['group']}"
+
+
+def _listed(words: list[str]) -> str:
+    more = [f"{len(words) - MAX_LISTED} more"] if len(words) > MAX_LISTED else []
+    return ", ".join([*words[:MAX_LISTED], *more])
+
+
+def _share(part: float, whole: float) -> float:
+    """`part` of `whole`; nothing is no part of it, and something is infinitely more than nothing."""
+    return part / whole if whole else (0.0 if not part else math.inf)
+
+
+def _amounts(value: float, limit: float, percent: bool) -> tuple[str, str]:
+    """Both in words, as a number or in percent."""
+    if not percent:
+        return _apart(value, limit)
+    found, allowed = _apart(100 * value, 100 * limit)
+    return f"{found} %", f"{allowed} %"
+
+
+def _apart(value: float, other: float) -> tuple[str, str]:
+    """Both in four digits, or so many that they differ when the numbers do."""
+    for digits in (4, 6, 9, 12):
+        texts = f"{value:.{digits}g}", f"{other:.{digits}g}"
+        if texts[0] != texts[1] or value == other:
+            break
+    return texts

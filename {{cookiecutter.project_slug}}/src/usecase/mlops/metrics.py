@@ -1,9 +1,10 @@
-"""Metrics in the layout that SageMaker's model registry and Model Monitor read (evaluation.json), one metric at a time, and by group.
+"""Metrics: of all test rows in the layout that SageMaker's registry and Model Monitor read, and of groups of rows.
 
 Layout and names: "Model Quality Metrics and Amazon CloudWatch Monitoring", SageMaker Developer Guide.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,109 +12,146 @@ import numpy.typing as npt
 from sklearn import metrics as sk
 
 Vector = npt.NDArray[np.float64]
-Point = Callable[[Vector, npt.NDArray[np.float32]], float]
+Probabilities = npt.NDArray[np.float32]
 
 RESAMPLES = 50
 RESAMPLED_ROWS = 20_000
 CURVE_POINTS = 101
 
-BINARY: dict[str, Point] = {
-    "auc": lambda y, p: sk.roc_auc_score(y, p[:, 1]),
-    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(axis=1)),
-    "precision": lambda y, p: sk.precision_score(y, p.argmax(axis=1), zero_division=0.0),
-    "recall": lambda y, p: sk.recall_score(y, p.argmax(axis=1), zero_division=0.0),
-    "f1": lambda y, p: sk.f1_score(y, p.argmax(axis=1), zero_division=0.0),
-    "log_loss": lambda y, p: sk.log_loss(y, p, labels=[0, 1]),
-}
-MULTICLASS: dict[str, Point] = {
-    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(axis=1)),
-    "weighted_precision": lambda y, p: sk.precision_score(y, p.argmax(axis=1), average="weighted", zero_division=0.0),
-    "weighted_recall": lambda y, p: sk.recall_score(y, p.argmax(axis=1), average="weighted", zero_division=0.0),
-    "weighted_f1": lambda y, p: sk.f1_score(y, p.argmax(axis=1), average="weighted", zero_division=0.0),
-    "log_loss": lambda y, p: sk.log_loss(y, p, labels=list(range(p.shape[1]))),
-}
-REGRESSION: dict[str, Point] = {
-    "r2": sk.r2_score,
-    "mae": sk.mean_absolute_error,
-    "mse": sk.mean_squared_error,
-    "rmse": sk.root_mean_squared_error,
-}
-# The share of rows that get the positive class: equal in all groups when a model has demographic parity.
-GROUP_ONLY: dict[str, dict[str, Point]] = {
-    "binary_classification": {"selection_rate": lambda _, p: float(p.argmax(axis=1).mean())},
-    "multiclass_classification": {},
-    "regression": {},
-}
-# What evidence shows per group of a protected column, beside the metric that the gate judges.
-GROUP_METRICS = {
-    "binary_classification": ("accuracy", "recall", "precision", "selection_rate"),
-    "multiclass_classification": ("accuracy", "weighted_recall"),
-    "regression": ("mae", "rmse"),
-}
-ERRORS = {"log_loss", "mae", "mse", "rmse"}
-POINTS = {"binary_classification": BINARY, "multiclass_classification": MULTICLASS, "regression": REGRESSION}
+
+@dataclass(frozen=True)
+class Answers:
+    """What is true and what a model answers for the same rows (n): class indices, or values for regression.
+
+    `probabilities` (n x classes) are None for regression.
+    """
+
+    actual: Vector
+    predicted: Vector
+    probabilities: Probabilities | None = None
+
+    @property
+    def scores(self) -> Probabilities:
+        """The probabilities of a classifier."""
+        if self.probabilities is None:
+            raise TypeError("answers of a regression hold no probabilities")
+        return self.probabilities
+
+    def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Answers":
+        """The answers for some of the rows: a mask (n), or their positions, each as often as it is named."""
+        probabilities = None if self.probabilities is None else self.probabilities[chosen]
+        return Answers(self.actual[chosen], self.predicted[chosen], probabilities)
 
 
-def evaluate(
-    task: str, actual: Vector, predicted: npt.NDArray[np.float32], classes: list[str], seed: int = 0
-) -> dict[str, Any]:
+Measure = Callable[[Answers], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is measured (NaN where it is undefined) and compared.
+
+    Of an error less is better, and two are compared by their ratio; of others more is better, they end at 1, and two
+    are compared by their difference.
+    """
+
+    measure: Measure
+    is_error: bool = False
+
+    def of(self, answers: Answers) -> float | None:
+        """The value for some rows (n); None where it is undefined, as AUC is for rows of one class."""
+        value = float(self.measure(answers)) if len(answers.actual) else np.nan
+        return None if np.isnan(value) else value
+
+
+def _by_prediction(function: Callable[..., float], **options: Any) -> Measure:
+    """A metric of scikit-learn that compares what is true with what was predicted."""
+    return lambda answers: function(answers.actual, answers.predicted, **options)
+
+
+def _auc(answers: Answers) -> float:
+    return sk.roc_auc_score(answers.actual, answers.scores[:, 1]) if _varies(answers.actual) else np.nan
+
+
+def _log_loss(answers: Answers) -> float:
+    return float(sk.log_loss(answers.actual, answers.scores, labels=list(range(answers.scores.shape[1]))))
+
+
+def _r2(answers: Answers) -> float:
+    return float(sk.r2_score(answers.actual, answers.predicted)) if _varies(answers.actual) else np.nan
+
+
+def _varies(values: Vector) -> bool:
+    return bool((values != values[0]).any())
+
+
+METRICS: dict[str, dict[str, Metric]] = {
+    "binary_classification": {
+        "auc": Metric(_auc),
+        "accuracy": Metric(_by_prediction(sk.accuracy_score)),
+        "precision": Metric(_by_prediction(sk.precision_score, zero_division=np.nan)),
+        "recall": Metric(_by_prediction(sk.recall_score, zero_division=np.nan)),
+        "f1": Metric(_by_prediction(sk.f1_score, zero_division=np.nan)),
+        "log_loss": Metric(_log_loss, is_error=True),
+    },
+    "multiclass_classification": {
+        "accuracy": Metric(_by_prediction(sk.accuracy_score)),
+        "weighted_precision": Metric(_by_prediction(sk.precision_score, average="weighted", zero_division=0.0)),
+        "weighted_recall": Metric(_by_prediction(sk.recall_score, average="weighted", zero_division=0.0)),
+        "weighted_f1": Metric(_by_prediction(sk.f1_score, average="weighted", zero_division=0.0)),
+        "log_loss": Metric(_log_loss, is_error=True),
+    },
+    "regression": {
+        "r2": Metric(_r2),
+        "mae": Metric(_by_prediction(sk.mean_absolute_error), is_error=True),
+        "mse": Metric(_by_prediction(sk.mean_squared_error), is_error=True),
+        "rmse": Metric(_by_prediction(sk.root_mean_squared_error), is_error=True),
+    },
+}
+# What is compared between groups of people: besides the metrics above, how often each gets the positive answer
+# (alike in all groups: demographic parity).
+GROUP_METRICS = METRICS | {
+    "binary_classification": METRICS["binary_classification"]
+    | {"selection_rate": Metric(lambda answers: float(answers.predicted.mean()))}
+}
+
+
+def evaluate(task: str, answers: Answers, classes: list[str], seed: int = 0) -> dict[str, Any]:
     """evaluation.json as a mapping: each metric with `value` and `standard_deviation` (of a seeded bootstrap).
 
-    actual: class index or value per row (n); predicted: probabilities (n x classes), or values (n) for regression.
+    A metric that is undefined for the rows, as the precision of a model that never answers "positive", counts as 0.
     """
     report: dict[str, Any] = {
-        name: {"value": float(point(actual, predicted)), "standard_deviation": spread}
-        for (name, point), spread in zip(POINTS[task].items(), _spreads(task, actual, predicted, seed), strict=True)
+        name: {"value": metric.of(answers) or 0.0, "standard_deviation": spread}
+        for (name, metric), spread in zip(METRICS[task].items(), _spreads(task, answers, seed), strict=True)
     }
     if task != "regression":
-        counts = sk.confusion_matrix(actual, predicted.argmax(axis=1), labels=list(range(len(classes))))
+        counts = sk.confusion_matrix(answers.actual, answers.predicted, labels=list(range(len(classes))))
         report["confusion_matrix"] = {
             label: {other: int(counts[i, j]) for j, other in enumerate(classes)} for i, label in enumerate(classes)
         }
     if task == "binary_classification":
-        report |= _curves(actual, predicted[:, 1])
+        report |= _curves(answers.actual, answers.scores[:, 1])
     return {f"{task}_metrics": report}
 
 
-def names(task: str) -> list[str]:
-    """Metrics that can be measured for any rows: those of evaluation.json, and the share of predictions per class."""
-    return [*POINTS[task], *GROUP_ONLY[task]]
-
-
-def is_score(metric: str) -> bool:
-    """Whether more is better and 1 is the most (auc, r2), so that two are compared by their difference.
-
-    The others are errors: less is better, and they are compared by ratio.
-    """
-    return metric not in ERRORS
-
-
-def point(task: str, metric: str, actual: Vector, predicted: npt.NDArray[np.float32]) -> float | None:
-    """One metric of rows (n); None where it is unknown or undefined, as AUC is for rows of a single class."""
-    measure = POINTS[task].get(metric) or GROUP_ONLY[task].get(metric)
-    if measure is None or not len(actual) or (metric in ("auc", "r2") and len(np.unique(actual)) < 2):
-        return None
-    return float(measure(actual, predicted))
-
-
-def _spreads(task: str, actual: Vector, predicted: npt.NDArray[np.float32], seed: int) -> list[float]:
+def _spreads(task: str, answers: Answers, seed: int) -> list[float]:
     """Standard deviation of each metric over resampled test rows (Efron's bootstrap).
 
-    Of many rows, resamples of RESAMPLED_ROWS are drawn, and the spread is scaled by the square root of the share.
+    Of more than RESAMPLED_ROWS rows, so many are drawn each time, and the spread is scaled to all rows: it falls with
+    the square root of their number ("m out of n" bootstrap). The work is bounded that way.
     """
     generator = np.random.default_rng(seed)
-    size = min(len(actual), RESAMPLED_ROWS)
-    values = []
-    for _ in range(RESAMPLES):
-        rows = generator.integers(0, len(actual), size)
-        if len(np.unique(actual[rows])) > 1:  # AUC and R2 are undefined for a single class or value
-            values.append([point(actual[rows], predicted[rows]) for point in POINTS[task].values()])
-    if not values:
-        return [0.0] * len(POINTS[task])
-    return [float(spread) for spread in np.std(values, axis=0) * np.sqrt(size / len(actual))]
+    rows = len(answers.actual)
+    drawn = min(rows, RESAMPLED_ROWS)
+    resamples = [answers.rows(generator.integers(0, rows, drawn)) for _ in range(RESAMPLES)]
+    spreads = []
+    for metric in METRICS[task].values():
+        values = [value for sample in resamples if (value := metric.of(sample)) is not None]
+        spreads.append(float(np.std(values) * np.sqrt(drawn / rows)) if values else 0.0)
+    return spreads
 
 
-def _curves(actual: Vector, scores: npt.NDArray[np.float32]) -> dict[str, Any]:
+def _curves(actual: Vector, scores: Probabilities) -> dict[str, Any]:
     false_positive, true_positive, _ = sk.roc_curve(actual, scores)
     precision, recall, _ = sk.precision_recall_curve(actual, scores)
     return {
