@@ -1,6 +1,7 @@
 """The command line `usecase`. Modules are imported inside the commands: a rerun must not wait for polars or XGBoost."""
 
 import importlib.util
+import json
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import typer
 from usecase.mlops.errors import UserError
 
 if TYPE_CHECKING:
-    from usecase.mlops.registry import LocalRegistry
+    from usecase.mlops.registry import Registry
 
 CONTRACT_FILE = Path("data_contract.yaml")
 
@@ -39,6 +40,9 @@ Port = Annotated[
     int | None, typer.Option(help="Port on this machine. Default: serving.port of the settings.", min=1, max=65535)
 ]
 Version = Annotated[str, typer.Option(help="Number of the version, or latest. Needed.")]
+Environment = Annotated[
+    Literal["local", "dev", "qa", "prod"], typer.Option("--env", help="Whose registry. Default: the one here.")
+]
 
 
 def main() -> None:
@@ -135,35 +139,61 @@ def run(
 
 
 @registry_app.callback()
-def registry(context: typer.Context) -> None:
-    """List the registered versions: number, status, main metric, time."""
+def registry(context: typer.Context, env: Environment = "local") -> None:
+    """List the registered versions: number, status, main metric, time. `show` tells all of one."""
     if context.invoked_subcommand:
+        if env != "local":
+            raise UserError(f"put the environment last: usecase registry {context.invoked_subcommand} ... --env {env}")
         return
-    packages = _registry().list()
+    from usecase.mlops.lineage import listing
+
+    opened = _registry(env)
+    packages = opened.list()
     if not packages:
-        typer.echo("no version is registered yet: make run")
+        typer.echo(f"no version is registered yet in {opened.place}: {opened.first}")
     for package in packages:
-        name, value = package.main_metric
-        reason = package.description.get("ApprovalDescription", "")
-        created = package.description["CreationTime"]
-        typer.echo(f"{package.version:>4}  {package.status:<21}  {name} {value:.4f}  {created}  {reason}".rstrip())
+        typer.echo(listing(package))
+
+
+@registry_app.command()
+def show(
+    version: Annotated[str, typer.Argument(help="Number of the version, or latest.")],
+    env: Environment = "local",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Lead from a version back to its decision, metrics, gates, image, model, data, contract, code and commit."""
+    from usecase.mlops import lineage
+
+    package = _registry(env).describe(version)
+    if as_json:
+        typer.echo(json.dumps(lineage.lineage(package), indent=1))
+        return
+    for line in lineage.show(package):
+        typer.echo(line)
 
 
 @app.command()
-def approve(version: Version = "") -> None:
-    """Approve a pending version, so that it may be served."""
-    package = _registry().approve(version)
-    typer.echo(f"version {package.version} is {package.status}\nNext: make serve")
+def approve(
+    version: Version = "",
+    reason: Annotated[str, typer.Option(help="Why, for the people who read the registry.")] = "",
+    env: Environment = "local",
+) -> None:
+    """Approve a pending version, so that it may be served. Its model, evidence and gates are checked first."""
+    package = _registry(env).approve(version, reason)
+    typer.echo(f"version {package.version} is {package.status}")
+    if env == "local":
+        typer.echo("Next: make serve")
 
 
 @app.command()
 def reject(
     version: Version = "",
     reason: Annotated[str, typer.Option(help="Why, for the people who read the registry. Needed.")] = "",
+    env: Environment = "local",
 ) -> None:
     """Reject a pending version, or revoke an approved one."""
-    package = _registry().reject(version, reason)
-    typer.echo(f"version {package.version} is {package.status}: {reason}")
+    package = _registry(env).reject(version, reason)
+    typer.echo(f"version {package.version} is {package.status}: {package.reason}")
 
 
 @app.command()
@@ -260,11 +290,10 @@ def ui(
     _tool("usecase.mlops.ui", "--port", str(port))
 
 
-def _registry() -> "LocalRegistry":
-    from usecase.mlops.registry import REGISTRY, LocalRegistry
-    from usecase.mlops.settings import load_settings
+def _registry(environment: str = "local") -> "Registry":
+    from usecase.mlops.registry import open_registry
 
-    return LocalRegistry(REGISTRY, load_settings().model_package_group)
+    return open_registry(environment)
 
 
 def _tool(module: str, *arguments: str) -> None:

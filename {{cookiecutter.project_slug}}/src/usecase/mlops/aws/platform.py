@@ -53,16 +53,17 @@ def parameter_name(settings: Settings) -> str:
     return f"/{settings.project}/{settings.environment}/platform"
 
 
-def session(settings: Settings) -> boto3.Session:
+def session(settings: Settings, profile: str = "") -> boto3.Session:
     """A session for the account and region of an environment; every client of it has CLIENT_CONFIG.
 
+    `profile` is one of AWS's configuration file; blank: AWS_PROFILE, or where else boto3 looks for credentials.
     Raises UserError unless the credentials are of exactly that account.
     """
     file = f"config/{settings.environment}.yaml"
     if not settings.aws_account:
         raise UserError(f"{file}: aws_account is blank: nothing is done in AWS before it holds the 12 digits")
     with explained(f"environment {settings.environment}"):
-        core = botocore.session.Session()
+        core = botocore.session.Session(profile=profile or None)
         core.set_default_client_config(CLIENT_CONFIG)
         connection = boto3.Session(botocore_session=core, region_name=settings.aws_region)
         caller = connection.client("sts").get_caller_identity()

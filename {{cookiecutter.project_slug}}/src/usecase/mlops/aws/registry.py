@@ -103,11 +103,11 @@ class SageMakerRegistry(Registry):
         weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
 
     @classmethod
-    def open(cls, settings: Settings) -> "SageMakerRegistry":
-        """The registry of an environment, as its platform says. Raises UserError."""
+    def open(cls, settings: Settings, profile: str = "") -> "SageMakerRegistry":
+        """The registry of an environment, as its platform says. `profile`: see platform.session. Raises UserError."""
         from usecase.mlops.aws.platform import read_platform, session
 
-        connection = session(settings)
+        connection = session(settings, profile)
         facts = read_platform(connection, settings)
         return cls(
             connection,
