@@ -183,8 +183,10 @@ def _convert(values: pl.Series, column: Column) -> pl.Series:
         return values.str.to_datetime(_time_format(column), strict=False, time_unit="us")
     if column.type != "integer" or values.dtype.is_integer() or values.dtype == pl.Boolean:
         return values.cast(dtype, strict=False)
-    # pandas writes whole numbers beside missing ones as 30.0; the direct cast keeps numbers over 2**53 exact.
+    # The direct cast keeps numbers over 2**53 exact; pandas writes whole numbers beside missing ones as 30.0.
     exact = values.cast(pl.Int64, strict=False) if text else None
+    if exact is not None and exact.null_count() == values.null_count():
+        return exact
     numbers = values.cast(pl.Float64, strict=False)
     whole = pl.select(pl.when(numbers.round() == numbers).then(numbers.cast(pl.Int64, strict=False))).to_series()
     return whole if exact is None else exact.fill_null(whole)

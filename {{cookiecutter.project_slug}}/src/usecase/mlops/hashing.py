@@ -13,10 +13,13 @@ import numpy.typing as npt
 import polars as pl
 
 Keys = npt.NDArray[np.uint64]
+Counts = tuple[Keys, npt.NDArray[np.int64]]  # different keys, ascending, and the rows of each
+NOTHING: Counts = (np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 WORD = 8
 # Texts are hashed so many rows at a time, since the work needs some 20 times their size.
 TEXT_ROWS = 16_384
+GLANCE_ROWS = 1024
 SAMPLE_SIZE = 16_384
 MAX_KEY = 2**64 - 1
 _NULL = np.uint64(0x6A09E667F3BCC909)
@@ -47,28 +50,33 @@ def row_keys(rows: pl.DataFrame) -> Keys:
 class ContentHash:
     """SHA-256 of the typed values of rows that are added in order, however they are cut into batches.
 
-    Of each column: which values are missing, and the others; text as lengths and UTF-8. Order of columns is left out.
+    Of each column: the places of missing values, and all values; of text the lengths and the UTF-8. The order of
+    columns is left out.
     """
 
     def __init__(self) -> None:
-        self._columns: dict[str, tuple[Any, Any]] = {}
+        self._rows = 0
+        self._columns: dict[str, tuple[Any, Any, Any]] = {}
 
     def add(self, rows: pl.DataFrame) -> None:
         """Continue with `rows` (n); all batches have the same columns and types."""
         for values in rows.iter_columns():
-            present, content = self._columns.setdefault(values.name, (hashlib.sha256(), hashlib.sha256()))
+            missing, content, text = self._columns.setdefault(
+                values.name, (hashlib.sha256(), hashlib.sha256(), hashlib.sha256())
+            )
+            if values.null_count():
+                missing.update(np.flatnonzero(values.is_null().to_numpy()) + self._rows)
             if values.dtype == pl.String:
-                lengths = values.str.len_bytes().fill_null(_NULL_LENGTH).to_numpy()
-                present.update(np.ascontiguousarray(lengths, np.uint32))
-                content.update(_joined(values))
+                content.update(np.ascontiguousarray(values.str.len_bytes().fill_null(0).to_numpy(), np.uint32))
+                text.update(_joined(values))
             else:
-                present.update(values.is_not_null().cast(pl.UInt8).to_numpy())
                 content.update(_fixed_words(values))
+        self._rows += rows.height
 
     def hexdigest(self) -> str:
         """The hash as 64 hex digits."""
         columns = [[name, *(part.hexdigest() for part in parts)] for name, parts in sorted(self._columns.items())]
-        return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self._rows, columns]).encode()).hexdigest()
 
 
 class KeyLog:
@@ -101,7 +109,8 @@ class KeySample:
 
     def __init__(self) -> None:
         self._limit = MAX_KEY
-        self._groups: dict[str, tuple[Keys, npt.NDArray[np.int64]]] = {}
+        self._counts: dict[str, Counts] = {}
+        self._waiting: dict[str, list[Keys]] = {}
 
     @property
     def complete(self) -> bool:
@@ -110,33 +119,37 @@ class KeySample:
 
     def add(self, group: str, keys: Keys) -> None:
         """Count the rows (n) of a group."""
-        self._count(group, keys[keys <= self._limit], None)
-        self._shrink()
+        self._waiting.setdefault(group, []).append(keys[keys <= self._limit])
+        if sum(len(batch) for batches in self._waiting.values() for batch in batches) > SAMPLE_SIZE:
+            self._settle()
 
     def merge(self, other: "KeySample") -> None:
         """Count the rows of another sample too."""
+        self._settle()
         self._limit = min(self._limit, other._limit)
-        for group, (keys, counts) in other._groups.items():
-            self._count(group, keys, counts)
-        self._shrink()
+        for group, counts in other._settle().items():
+            self._counts[group] = _sum([self._counts.get(group, NOTHING), counts])
+        self._settle()
 
     def shared(self, group: str, other: str) -> float:
         """The share of rows of `group` whose key stands in `other` too; 0 for no rows."""
-        keys, counts = self._group(group)
-        total = int(counts.sum())
-        return float(counts[np.isin(keys, self._group(other)[0])].sum() / total) if total else 0.0
+        groups = self._settle()
+        keys, counts = groups.get(group, NOTHING)
+        found = np.isin(keys, groups.get(other, NOTHING)[0])
+        return float(counts[found].sum() / counts.sum()) if len(keys) else 0.0
 
     def distinct(self) -> int:
         """How many different keys there are in all groups: estimated from the sample when it is not complete."""
-        return round(len(self._all_keys()) * (MAX_KEY / self._limit))
+        keys, _ = _sum(list(self._settle().values()))
+        return round(len(keys) * (MAX_KEY / self._limit))
 
     def most_frequent(self) -> int:
         """The largest count of rows of one key in the sample; 0 for no rows."""
-        return max((int(counts.max()) for _, counts in self._groups.values() if len(counts)), default=0)
+        return max((int(counts.max()) for _, counts in self._settle().values() if len(counts)), default=0)
 
     def to_dict(self) -> dict[str, Any]:
         """The sample as JSON can hold it."""
-        groups = {name: [keys.tolist(), counts.tolist()] for name, (keys, counts) in self._groups.items()}
+        groups = {name: [keys.tolist(), counts.tolist()] for name, (keys, counts) in self._settle().items()}
         return {"limit": self._limit, "groups": groups}
 
     @classmethod
@@ -145,30 +158,31 @@ class KeySample:
         sample = cls()
         sample._limit = int(content["limit"])
         for name, (keys, counts) in content["groups"].items():
-            sample._groups[name] = (np.array(keys, np.uint64), np.array(counts, np.int64))
+            sample._counts[name] = (np.array(keys, np.uint64), np.array(counts, np.int64))
         return sample
 
-    def _group(self, name: str) -> tuple[Keys, npt.NDArray[np.int64]]:
-        return self._groups.get(name, (np.zeros(0, np.uint64), np.zeros(0, np.int64)))
+    def _settle(self) -> dict[str, Counts]:
+        """Count what waits, and keep the lowest keys."""
+        for group, batches in self._waiting.items():
+            new = [(keys, np.ones(len(keys), np.int64)) for keys in batches]
+            self._counts[group] = _sum([self._counts.get(group, NOTHING), *new])
+        self._waiting = {}
+        distinct, _ = _sum(list(self._counts.values()))
+        if len(distinct) > SAMPLE_SIZE:
+            self._limit = int(distinct[SAMPLE_SIZE - 1])
+        for group, (keys, counts) in self._counts.items():
+            low = keys <= self._limit
+            self._counts[group] = (keys[low], counts[low])
+        return self._counts
 
-    def _count(self, group: str, keys: Keys, counts: npt.NDArray[np.int64] | None) -> None:
-        old_keys, old_counts = self._group(group)
-        counts = np.ones(len(keys), np.int64) if counts is None else counts
-        distinct, places = np.unique(np.concatenate([old_keys, keys]), return_inverse=True)
-        totals = np.zeros(len(distinct), np.int64)
-        np.add.at(totals, places, np.concatenate([old_counts, counts]))
-        self._groups[group] = (distinct, totals)
 
-    def _shrink(self) -> None:
-        keys = self._all_keys()
-        if len(keys) > SAMPLE_SIZE:
-            self._limit = min(self._limit, int(keys[SAMPLE_SIZE - 1]))
-        for group, (kept, counts) in self._groups.items():
-            low = kept <= self._limit
-            self._groups[group] = (kept[low], counts[low])
-
-    def _all_keys(self) -> Keys:
-        return np.unique(np.concatenate([np.zeros(0, np.uint64), *(keys for keys, _ in self._groups.values())]))
+def _sum(counts: list[Counts]) -> Counts:
+    """Different keys, ascending, each with all its rows."""
+    keys = np.concatenate([NOTHING[0], *(keys for keys, _ in counts)])
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], np.concatenate([NOTHING[1], *(rows for _, rows in counts)])[order]
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.zeros(0, np.int64)
+    return keys[first], np.add.reduceat(rows, first) if len(keys) else rows
 
 
 def _words(values: pl.Series) -> Keys:
@@ -180,18 +194,26 @@ def _words(values: pl.Series) -> Keys:
 def _fixed_words(values: pl.Series) -> Keys:
     """Numbers, booleans and times (n) as their 64 bits; 0 where missing, and for -0.0, which equals 0.0."""
     if values.dtype.is_float():
-        return (values.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0).view(np.uint64)
-    return np.ascontiguousarray(values.cast(pl.Int64).fill_null(0).to_numpy()).view(np.uint64)
+        return (_filled(values.cast(pl.Float64), 0.0) + 0.0).view(np.uint64)
+    return np.ascontiguousarray(_filled(values.cast(pl.Int64), 0)).view(np.uint64)
+
+
+def _filled(values: pl.Series, missing: float) -> npt.NDArray[Any]:
+    return (values.fill_null(missing) if values.null_count() else values).to_numpy()
 
 
 def _text_words(values: pl.Series) -> Keys:
     """Hashes of texts (n); each different one is hashed once where they repeat."""
-    if 2 * values.head(TEXT_ROWS // 16).n_unique() > min(len(values), TEXT_ROWS // 16):
+    glance = values.head(GLANCE_ROWS)
+    distinct = glance.drop_nulls().unique()
+    if 2 * len(distinct) > len(glance):
         starts = range(0, len(values), TEXT_ROWS)
         return np.concatenate([_hash_texts(values.slice(start, TEXT_ROWS)) for start in starts])
-    distinct = values.drop_nulls().unique()
-    codes = values.cast(pl.Enum(distinct)).to_physical().fill_null(0).to_numpy()
-    hashes: Keys = np.append(_hash_texts(distinct), np.uint64(0))[codes]
+    codes = values.cast(pl.Enum(distinct), strict=False)
+    if codes.null_count() != values.null_count():
+        distinct = values.drop_nulls().unique()
+        codes = values.cast(pl.Enum(distinct))
+    hashes: Keys = np.append(_hash_texts(distinct), np.uint64(0))[codes.to_physical().fill_null(0).to_numpy()]
     return hashes
 
 

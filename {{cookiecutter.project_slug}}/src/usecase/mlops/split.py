@@ -21,8 +21,10 @@ def split(rows: pl.DataFrame, contract: Contract) -> dict[str, pl.DataFrame]:
     The hash is of the id, else of the features without the target: rows with equal features stay together, or the
     model would be tested with rows that it has seen.
     """
-    edges = [round(share * 2**64) for share in accumulate(SHARES.values())][:-1]
-    part = np.searchsorted(np.array(edges, np.uint64), mix(split_keys(rows, contract) ^ SALT), side="right")
+    places = mix(split_keys(rows, contract) ^ SALT)
+    part = np.zeros(rows.height, np.uint8)
+    for share in list(accumulate(SHARES.values()))[:-1]:
+        part += places >= np.uint64(round(share * 2**64))
     return {name: rows.filter(pl.Series(part == number)) for number, name in enumerate(SHARES)}
 
 

@@ -15,9 +15,9 @@ FIRST_DAY = date(2020, 1, 1)
 
 
 def synthetic_rows(contract: Contract, count: int | None = None, seed: int = 0) -> pl.DataFrame:
-    """`count` typed rows that keep the contract: id, features, target, protected columns. The target follows the first feature.
+    """`count` typed rows that keep the contract: id, features, target and protected columns.
 
-    By default so many that each class is in each part of a split.
+    The target follows the first feature. By default so many that each class is in each part of a split.
     """
     count = count or max(ROWS, ROWS_PER_CLASS * len(contract.classes))
     generator = np.random.default_rng(seed)

@@ -198,7 +198,10 @@ def _parse(text: bytes, source: str, header: bool, lines_before: int) -> pl.Data
     if header:
         _check_header(names, source)
     try:
-        frame = pl.read_csv(_without_blank_lines(text, source, lines_before), infer_schema=False, has_header=header)
+        frame = pl.read_csv(text, infer_schema=False, has_header=header)
+        if frame.width == 1 or frame[:, -1].null_count():  # a blank line has no last cell
+            plain = _without_blank_lines(text, source, lines_before)
+            frame = frame if plain is text else pl.read_csv(plain, infer_schema=False, has_header=header)
     except pl.exceptions.ComputeError as error:
         reason = _bad_record(text, len(names), lines_before) or _first_line(error)
         raise UserError(f"{source}: {reason}") from None
