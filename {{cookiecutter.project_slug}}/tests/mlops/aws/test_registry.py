@@ -1,7 +1,9 @@
 """The SageMaker Model Registry: what all registries do, between two accounts; and races, which the service allows."""
 
 import io
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -9,8 +11,11 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from registry_suite import DIGEST, Made, RegistrySuite, Run
+from typer.testing import CliRunner
 
+from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.aws.registry import SageMakerRegistry
+from usecase.mlops.cli import app
 from usecase.mlops.errors import UserError
 from usecase.mlops.promotion import prepare
 from usecase.mlops.registry import ModelPackage, Registry
@@ -60,15 +65,17 @@ def platform(environment: str) -> SageMakerRegistry:
 pytestmark = pytest.mark.usefixtures("aws")
 
 
+@pytest.fixture
+def registry(aws: boto3.Session) -> SageMakerRegistry:
+    return platform("dev")
+
+
+@pytest.fixture
+def other(aws: boto3.Session) -> SageMakerRegistry:
+    return platform("qa")
+
+
 class TestSageMakerRegistry(RegistrySuite):
-    @pytest.fixture
-    def registry(self, aws: boto3.Session) -> SageMakerRegistry:
-        return platform("dev")
-
-    @pytest.fixture
-    def other(self, aws: boto3.Session) -> SageMakerRegistry:
-        return platform("qa")
-
     def tamper(self, package: ModelPackage, name: str, content: str) -> None:
         head, slash, rest = name.partition("/")
         bucket, _, key = package.sources[head].removeprefix("s3://").partition("/")
@@ -287,3 +294,88 @@ def test_moto_refuses_what_the_service_refuses() -> None:
         sagemaker.update_model_package(ModelPackageArn=arn, ApprovalDescription="x" * 1025)
     with pytest.raises(ClientError, match="ValidationException"):
         sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Aproved")
+
+
+@pytest.fixture
+def accounts(
+    registry: SageMakerRegistry, other: SageMakerRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository with settings for dev and qa, a profile for each account, and what Terraform wrote there."""
+    (tmp_path / "config").mkdir()
+    defaults = {"project": "tumours", "owner_email": "a@example.com", "container": "own", "aws_region": REGION}
+    (tmp_path / "config/defaults.yaml").write_text(json.dumps(defaults | {"model_package_group": "tumours"}))
+    credentials = ""
+    for environment, account in ACCOUNTS.items():
+        (tmp_path / f"config/{environment}.yaml").write_text(json.dumps({"aws_account": account}))
+        role = f"arn:aws:iam::{account}:role/jobs"
+        facts = PlatformFacts(
+            artifact_bucket=f"tumours-{environment}-artifacts",
+            data_bucket=f"tumours-{environment}-data",
+            **dict.fromkeys(("artifact_kms_key_arn", "data_kms_key_arn", "volume_kms_key_arn"), key_of(environment)),
+            subnet_ids=["subnet-1"],
+            security_group_ids=["sg-1"],
+            **dict.fromkeys(
+                ("pipeline_role_arn", "processing_role_arn", "training_role_arn", "inference_role_arn"), role
+            ),
+            image_repository_url=f"{account}.dkr.ecr.{REGION}.amazonaws.com/tumours",
+            model_package_group="tumours",
+        )
+        connection = session(environment)
+        name = f"/tumours/{environment}/platform"
+        connection.client("ssm").put_parameter(Name=name, Type="String", Value=facts.model_dump_json())
+        keys = connection.get_credentials().get_frozen_credentials()
+        credentials += f"[{environment}]\naws_access_key_id={keys.access_key}\n"
+        credentials += f"aws_secret_access_key={keys.secret_key}\naws_session_token={keys.token}\n"
+    (tmp_path / "credentials").write_text(credentials)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_PROFILE", "dev")
+    monkeypatch.chdir(tmp_path)
+
+
+def usecase(*words: str) -> str:
+    """What a command prints. Raises UserError as the program's entry point would show it."""
+    finished = CliRunner().invoke(app, words)
+    if isinstance(finished.exception, UserError):
+        raise finished.exception
+    assert finished.exit_code == 0, finished.output
+    return finished.output
+
+
+@pytest.mark.usefixtures("accounts")
+def test_commands_from_registration_to_the_next_environment(
+    registry: SageMakerRegistry, other: SageMakerRegistry, tmp_path: Path
+) -> None:
+    assert "no version is registered yet in model package group tumours of dev" in usecase("registry", "--env", "dev")
+    run = Run(tmp_path / "run")
+    registry.register(run.arguments, run.resolve)
+    with pytest.raises(UserError, match="is PendingManualApproval: only an approved one is promoted"):
+        usecase("registry", "promote", "1", "--to", "qa", "--to-profile", "qa")
+    usecase("approve", "--version", "1", "--reason", "looks right", "--env", "dev")
+    assert usecase("registry", "--env", "dev").startswith("   1  Approved")
+    assert json.loads(usecase("registry", "show", "latest", "--env", "dev", "--json"))["commit"] == "0123abc-dirty"
+    assert "Commit        0123abc-dirty" in usecase("registry", "show", "1", "--env", "dev")
+
+    promote = ("registry", "promote", "1", "--to", "qa", "--to-profile", "qa", "--approve")
+    plan = usecase(*promote)
+    assert "would copy version 1 of dev to model package group tumours of qa, Approved:" in plan
+    assert f"{registry.describe('1').metadata['ModelDataSha256']}             1  model.tar.gz" in plan
+    assert f"image {ACCOUNTS['qa']}.dkr.ecr" in plan
+    assert list(other.list()) == []
+    done = usecase(*promote, "--apply")
+    assert f"version 1 of dev is version 1 of qa: Approved\narn:aws:sagemaker:{REGION}:{ACCOUNTS['qa']}:" in done
+    assert usecase(*promote) == "version 1 of dev is version 1 of qa: Approved\n"
+
+    usecase("reject", "--version", "1", "--reason", "a fault was found", "--env", "dev")
+    assert "   1  Rejected" in usecase("registry", "--env", "dev")
+
+
+@pytest.mark.usefixtures("accounts")
+def test_commands_refuse_the_wrong_account() -> None:
+    with pytest.raises(UserError, match=f"credentials are of account {ACCOUNTS['dev']}"):
+        usecase("registry", "promote", "1", "--to", "qa")
+    with pytest.raises(UserError, match="environment qa: there are no AWS credentials"):
+        usecase("registry", "promote", "1", "--to", "qa", "--to-profile", "nobody")
+    with pytest.raises(UserError, match=r"put the environment last: usecase registry show \.\.\. --env dev"):
+        usecase("registry", "--env", "dev", "show", "1")
