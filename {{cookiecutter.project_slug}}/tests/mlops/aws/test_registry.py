@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.session
+import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
 from registry_suite import DIGEST, Made, RegistrySuite, Run
@@ -23,7 +23,7 @@ from usecase.mlops.registry import ModelPackage, Registry
 from .conftest import REGION
 
 ACCOUNTS = {"dev": "111122223333", "qa": "444455556666"}
-LOADER = botocore.session.Session().get_component("data_loader")  # reads the services' models once
+LOADER = botocore.loaders.create_loader()
 Rival = Callable[[], object]
 
 
@@ -32,10 +32,7 @@ def session(environment: str) -> boto3.Session:
     role = f"arn:aws:iam::{ACCOUNTS[environment]}:role/ci"
     answer = boto3.client("sts", region_name=REGION).assume_role(RoleArn=role, RoleSessionName="test")
     credentials = answer["Credentials"]
-    core = botocore.session.Session()
-    core.register_component("data_loader", LOADER)
     return boto3.Session(
-        botocore_session=core,
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
@@ -62,7 +59,13 @@ def platform(environment: str) -> SageMakerRegistry:
     return open_in(connection, environment)
 
 
-pytestmark = pytest.mark.usefixtures("aws")
+pytestmark = pytest.mark.usefixtures("aws", "one_loader")
+
+
+@pytest.fixture
+def one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions share what botocore reads of the services: many are opened here."""
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
 
 
 @pytest.fixture
