@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from registry_suite import Made, RegistrySuite, Run
+from typer.testing import CliRunner
 
 from usecase.mlops import registry as registry_module
+from usecase.mlops.cli import app
 from usecase.mlops.errors import UserError
 from usecase.mlops.locks import exclusive
 from usecase.mlops.registry import LocalRegistry, ModelPackage, Registry, open_registry
@@ -162,13 +164,30 @@ def test_a_lock_that_is_held_too_long_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_the_registry_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_and_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"project": "tumours", "owner_email": "a@example.com", "container": "own", "aws_region": "eu-west-1"}
     (tmp_path / "config").mkdir()
     (tmp_path / "config/defaults.yaml").write_text(json.dumps(facts | {"model_package_group": "tumours"}))
     for environment in ("local", "dev"):
         (tmp_path / f"config/{environment}.yaml").write_text("{}")
     monkeypatch.chdir(tmp_path)
+
+    def usecase(*words: str) -> str:
+        finished = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert finished.exit_code == 0
+        return finished.output
+
+    assert usecase("registry") == "no version is registered yet in .local/registry/tumours: run `make run` first\n"
+    run = Run(tmp_path / "run")
+    open_registry().register(run.arguments, run.resolve)
+    assert usecase("approve", "--version", "1", "--reason", "fair") == "version 1 is Approved\nNext: make serve\n"
+    assert usecase("registry").split()[:4] == ["1", "Approved", "auc", "0.9000"]
+    assert "Reason        fair" in usecase("registry", "show", "1")
+    assert json.loads(usecase("registry", "show", "latest", "--json"))["decision"]["reason"] == "fair"
+    assert usecase("reject", "--version", "1", "--reason", "no longer") == "version 1 is Rejected: no longer\n"
+    (tmp_path / ".local/registry/tumours/1/evaluation.json").write_text("{}")
+    assert usecase("registry").split()[:4] == ["1", "Rejected", "no", "metrics"]
+
     assert open_registry().place == str(Path(".local/registry/tumours"))
     with pytest.raises(UserError, match="unknown environment 'test'"):
         open_registry("test")

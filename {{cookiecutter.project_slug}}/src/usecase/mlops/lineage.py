@@ -38,7 +38,7 @@ def lineage(package: ModelPackage) -> dict[str, Any]:
         "copy_of": metadata.get(SOURCE_ARN, ""),
         "evidence": {
             "sha256": metadata.get(EVIDENCE_SHA256, ""),
-            "files": {name: package.place(name) for name in package.sources},
+            "files": {name: package.place(name) for name in package.sources if name != MODEL_DATA},
         },
     }
 

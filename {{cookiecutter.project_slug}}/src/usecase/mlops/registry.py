@@ -121,13 +121,19 @@ class ModelPackage(ABC):
     @property
     def metrics(self) -> dict[str, float]:
         """Value of each metric of evaluation.json."""
-        values = next(iter(self.evaluation.values()))
+        values: dict[str, Any] = next(iter(self.evaluation.values()), {})
         return {name: float(metric["value"]) for name, metric in values.items() if "value" in metric}
 
     @property
     def main_metric(self) -> tuple[str, float]:
-        """Name and value of the metric that stands for the version: the usual one of its kind, else the first."""
-        measured, section = self.metrics, next(iter(self.evaluation))
+        """Name and value of the metric that stands for the version: the usual one of its kind, else the first.
+
+        Raises UserError when there is none.
+        """
+        measured = self.metrics
+        if not measured:
+            raise UserError(f"{self.place(EVALUATION)}: holds no metric of version {self.version}")
+        section = next(iter(self.evaluation))
         main = MAIN_METRIC.get(section, "")
         name = main if main in measured else next(iter(measured))
         return name, measured[name]
@@ -159,9 +165,11 @@ class ModelPackage(ABC):
     def _json(self, name: str) -> dict[str, Any]:
         path = self.file(name)
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise UserError(f"{path}: is not valid JSON: version {self.version} cannot be trusted") from None
+            content = None
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: holds no JSON object: version {self.version} cannot be trusted")
         return content
 
 

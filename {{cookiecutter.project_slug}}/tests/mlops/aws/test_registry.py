@@ -252,6 +252,23 @@ class TestSageMakerRegistry(RegistrySuite):
         with pytest.raises(UserError, match="version 1 is Rejected already"):
             registry.approve("1")
 
+    def test_a_rejection_names_all_metadata_again(
+        self, registry: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether UpdateModelPackage adds keys or replaces them is not documented: lineage outlives both."""
+        before, requests = made().metadata, []
+        update = registry._sagemaker.update_model_package
+
+        def record(**request: Any) -> Any:
+            requests.append(request)
+            return update(**request)
+
+        monkeypatch.setattr(registry._sagemaker, "update_model_package", record)
+        registry.reject("1", "unfair")
+        (request,) = requests
+        assert request["CustomerMetadataProperties"].items() > before.items()
+        assert request["CustomerMetadataProperties"].keys() - before.keys() == {"RejectedAt"}
+
     def test_who_decides_stands_in_the_description(
         self, registry: SageMakerRegistry, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
