@@ -39,6 +39,7 @@ def closed() -> Iterator[None]:
             model_packages_of_no_group,
             a_wrong_checksum_is_refused,
             a_pipeline_that_is_not_there,
+            a_definition_in_s3_stays_text,
             parameters_of_an_execution_are_checked,
             the_newest_execution_comes_first,
             steps_of_an_execution,
@@ -117,6 +118,12 @@ def a_pipeline_that_is_not_there(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(models, "get_pipeline_from_name", found)
 
 
+def a_definition_in_s3_stays_text(patch: pytest.MonkeyPatch) -> None:
+    """DescribePipeline tells a definition as text, wherever it came from; moto tells one from S3 as an object."""
+    load = models.load_pipeline_definition_from_s3
+    patch.setattr(models, "load_pipeline_definition_from_s3", lambda *rest, **named: json.dumps(load(*rest, **named)))
+
+
 def parameters_of_an_execution_are_checked(patch: pytest.MonkeyPatch) -> None:
     """StartPipelineExecution refuses a parameter that is unknown, missing, or longer than 1024 characters.
 
@@ -131,9 +138,8 @@ def parameters_of_an_execution_are_checked(patch: pytest.MonkeyPatch) -> None:
             if execution.client_request_token == token:
                 return {"PipelineExecutionArn": arn}
         if pipeline:
-            definition: Any = pipeline.pipeline_definition
-            definition = json.loads(definition) if isinstance(definition, str) else definition  # from S3: parsed
-            _check_parameters(definition["Parameters"], {item["Name"]: item["Value"] for item in parameters or []})
+            declared = json.loads(pipeline.pipeline_definition)["Parameters"]
+            _check_parameters(declared, {item["Name"]: item["Value"] for item in parameters or []})
         return start(self, pipeline_name, *rest)
 
     patch.setattr(SageMakerModelBackend, "start_pipeline_execution", checked)

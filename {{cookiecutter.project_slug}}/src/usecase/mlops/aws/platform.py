@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from usecase.mlops.aws.errors import explained
 from usecase.mlops.errors import UserError
-from usecase.mlops.settings import Settings
+from usecase.mlops.settings import Settings, load_settings
 from usecase.mlops.yamlfile import parse
 
 # For every client: a request that fails is tried again with growing pauses; one that hangs is given up.
@@ -95,3 +95,10 @@ def read_platform(connection: boto3.Session, settings: Settings) -> PlatformFact
     if not isinstance(content, dict):
         raise UserError(f"{source}: holds no JSON object: {advice}")
     return parse(PlatformFacts, content, source)
+
+
+def connect(environment: str) -> tuple[boto3.Session, Settings, PlatformFacts]:
+    """Session, settings and facts of an environment. Raises UserError."""
+    settings = load_settings(environment)
+    connection = session(settings)
+    return connection, settings, read_platform(connection, settings)
