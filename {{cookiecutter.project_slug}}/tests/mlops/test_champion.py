@@ -35,6 +35,7 @@ import polars as pl
 def add_features(rows):
     return rows.with_columns(twice=pl.col("age") * 2)
 """
+OTHER_FEATURES = FEATURES.replace('twice=pl.col("age") * 2', "twice=pl.lit(0), age=pl.lit(0)")
 HANDLERS = """
 from pathlib import Path
 from usecase.mlops.model import load_model
@@ -133,7 +134,7 @@ def test_what_stands_on_the_path_already_changes_nothing(
     trained: Path, edited: Path, part: Path, scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features = edited / "code" / "usecase" / "preprocessing.py"
-    features.write_text(FEATURES.replace('pl.col("age") * 2', "pl.lit(0)"))
+    features.write_text(OTHER_FEATURES)
     monkeypatch.setenv("PYTHONPATH", str(edited / "code"))  # as a job's code input is
     monkeypatch.chdir(edited / "code")
     champion = ask(trained, part, scored, tmp_path)
@@ -145,8 +146,7 @@ def test_other_code_in_the_archive_gives_other_answers(
     edited: Path, part: Path, scored: Scored, tmp_path: Path
 ) -> None:
     features = edited / "code" / "usecase" / "preprocessing.py"
-    text = FEATURES.replace('twice=pl.col("age") * 2', "twice=pl.lit(0), age=pl.lit(0)")
-    features.write_text(text)
+    features.write_text(OTHER_FEATURES)
     champion = ask(edited, part, scored, tmp_path)
     assert champion.answers is not None
     assert (champion.answers.scores != scored.answers.scores).any()

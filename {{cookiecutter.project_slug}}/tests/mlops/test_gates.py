@@ -304,7 +304,9 @@ def test_a_label_shift_that_may_be_luck_passes_with_a_note() -> None:
     shift = {"value": 0.15, "standard_error": 0.06, "part": "test", "class": "yes"}
     found = on_data({"maximum_label_shift": 0.1}, label_shift=shift)
     assert found["failed"] == 0
-    assert found["checks"][0]["note"] == "within 3 standard errors of 0.06"
+    assert found["checks"][0]["note"] == "3 standard errors: may be luck; the limit is 0.1"
+    assert found["reason"].startswith("label_shift: share of yes in test 0.15 <= 0.18 (3 standard errors")
+    assert on_data({"maximum_label_shift": 0.1}, label_shift=shift | {"value": 0.19})["failed"] == 1
 
 
 def test_contract() -> None:

@@ -56,9 +56,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """What one gate looked at. Passed if `value` `operator` `threshold` holds, or, as `note` then says, all the same.
+    """What one gate looked at: passed if `value` `operator` `threshold` holds. Without a value nothing was compared.
 
-    Nothing could be compared where `value` is None. `failure` is the sentence for the person who asks why.
+    `note` says what the numbers do not; `failure` is the sentence for the person who asks why a model is refused.
     """
 
     gate: str
@@ -71,7 +71,8 @@ class Check:
     failure: str = ""
 
     def __str__(self) -> str:
-        return f"{self.gate}: {self.metric} {self.value:.4g} {self.operator} {self.threshold:.4g}"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.gate}: {self.metric} {self.value:.4g} {self.operator} {self.threshold:.4g}{note}"
 
 
 def judge(
@@ -198,27 +199,19 @@ def _overlap(report: DataReport, maximum: float | None) -> Iterator[Check]:
 def _label_shift(report: DataReport, maximum: float | None) -> Iterator[Check]:
     if maximum is None:
         return
-    shift = report.label_shift
-    error = f"{shift.standard_error:.4g}"
-    luck = maximum < shift.value <= NOISE * shift.standard_error
-    what, unit = ("the mean of the target", " standard deviations")
+    shift, luck = report.label_shift, NOISE * report.label_shift.standard_error
+    what, unit = "the mean of the target", " standard deviations"
     if shift.label is not None:
         what, unit = f"the share of {shift.label}", ""
+    name, threshold, note = f"{what.removeprefix('the ')} in {shift.part}", maximum, ""
+    if maximum < shift.value <= luck:
+        threshold, note = luck, f"{NOISE} standard errors: may be luck; the limit is {maximum:.4g}"
     found, allowed = _apart(shift.value, maximum)
     failure = (
         f"label_shift: {what} differs by {found}{unit} between the {shift.part} and the training rows"
-        f" (standard error {error}), more than {allowed}"
+        f" (standard error {shift.standard_error:.4g}), more than {allowed}"
     )
-    yield Check(
-        "label_shift",
-        f"{what.removeprefix('the ')} in {shift.part}",
-        shift.value,
-        "<=",
-        maximum,
-        shift.value <= maximum or luck,
-        note=f"within {NOISE} standard errors of {error}" if luck else "",
-        failure=failure,
-    )
+    yield Check("label_shift", name, shift.value, "<=", threshold, shift.value <= threshold, note, failure)
 
 
 def _contract(report: DataReport, maximum: float | None) -> Iterator[Check]:
