@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from usecase.mlops.errors import UserError
-from usecase.mlops.tables import read_table
+from usecase.mlops.tables import PIECE_BYTES, read_batches, read_pieces, read_table
 
 ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
 
@@ -30,6 +30,85 @@ def test_csv_variants_read_alike(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "path with blanks é.csv"
     file.write_bytes(content)
     assert read_table(file).to_dicts() == ROWS
+
+
+# A line end, a quote and a character of two bytes at every distance from the edge of a piece.
+RECORDS = "".join(f'{i},"line {i}\nsecond ""line"", é",{"x" * (i % 7)}\n' for i in range(30))
+
+
+@pytest.mark.parametrize("piece_bytes", [*range(40, 60), 200, PIECE_BYTES])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_csv_in_pieces_is_the_whole_csv(tmp_path: Path, piece_bytes: int, line_end: str, zipped: bool) -> None:
+    text = ("\ufeffa,b,c\n" + RECORDS.rstrip("\n")).replace("\n", line_end)
+    (tmp_path / "data.csv").write_bytes(gzip.compress(text.encode()) if zipped else text.encode())
+    pieces = list(read_pieces(tmp_path / "data.csv", piece_bytes))
+    assert (len(pieces) > 4) == (piece_bytes < 1000)
+    assert [piece.first_row for piece in pieces] == [
+        1 + sum(piece.rows.height for piece in pieces[:i]) for i in range(len(pieces))
+    ]
+    rows = pl.concat(piece.rows for piece in pieces)
+    assert rows.rows() == [(str(i), f'line {i}{line_end}second "line", é', "x" * (i % 7) or None) for i in range(30)]
+
+
+@pytest.mark.parametrize("content", [b"a,b\r" + b"1,x\r" * 99, b"\n\na,b\n\n" + b"1,x\n\n" * 99])
+def test_old_line_ends_and_blank_lines_in_pieces(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data.csv").write_bytes(content)
+    batches = list(read_batches(tmp_path / "data.csv", 50))
+    assert len(batches) > 5
+    assert pl.concat(batches).rows() == [("1", "x")] * 99
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"2,y,z\n", "line 204 has 3 cells, the header has 2"),
+        (b"2,\xe9\n", "line 204 is not UTF-8"),
+        (b'2,"y\n', "line 204 opens a quote that is never closed"),
+        (b'"2",y\n\n', "line 205 is blank: take it out"),
+        (b'2,5" pipe\n', "line 204 "),
+    ],
+)
+@pytest.mark.parametrize("piece_bytes", [30, 100, PIECE_BYTES])
+@pytest.mark.parametrize("end", [b"1,x\n" * 300, b'1,"x"\n' * 300, b""])
+def test_lines_are_counted_over_pieces(tmp_path: Path, line: bytes, says: str, piece_bytes: int, end: bytes) -> None:
+    (tmp_path / "data.csv").write_bytes(b"\n\na,b\n" + b"1,x\n" * 200 + line + end)
+    with pytest.raises(UserError, match=f"data.csv: {says}"):
+        list(read_batches(tmp_path / "data.csv", piece_bytes))
+
+
+def test_a_record_without_an_end_is_not_kept_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(b"a,b\n1,x\n2," + b"y" * 1000)
+    with pytest.raises(UserError, match="line 3 never ends"):
+        list(read_batches(tmp_path / "data.csv", 50))
+
+
+@pytest.mark.parametrize("cut", [40, 200, -4])
+def test_damage_behind_the_first_piece_is_seen(tmp_path: Path, cut: int) -> None:
+    rows = pl.DataFrame({"a": range(5000), "b": [f"text {i * i}" for i in range(5000)]})
+    file = tmp_path / "data.csv.gz"
+    file.write_bytes(gzip.compress(rows.write_csv().encode())[:cut])
+    with pytest.raises(UserError, match="the gzip file is damaged"):
+        list(read_batches(file, 1000))
+
+
+@pytest.mark.parametrize("row_group_size", [700, 10**6])
+def test_parquet_in_slices(tmp_path: Path, row_group_size: int) -> None:
+    rows = pl.DataFrame({"a": range(30_000), "b": [f"text {i}" for i in range(30_000)]})
+    rows.write_parquet(tmp_path / "data.parquet", row_group_size=row_group_size)
+    pieces = list(read_pieces(tmp_path / "data.parquet", 100_000))
+    assert len(pieces) > 3
+    assert max(piece.rows.estimated_size() for piece in pieces[1:]) < 200_000
+    assert [piece.first_row for piece in pieces][1] == pieces[0].rows.height + 1
+    assert pl.concat(piece.rows for piece in pieces).equals(rows)
+    assert read_table(tmp_path / "data.parquet").equals(rows)
+
+
+def test_files_with_other_types_are_refused_together(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [True], "b": [1]}).write_parquet(tmp_path / "1.parquet")
+    pl.DataFrame({"a": [datetime(2024, 1, 1)], "b": [1.5]}).write_parquet(tmp_path / "2.parquet")
+    with pytest.raises(UserError, match="files hold other types in one column"):
+        read_table(tmp_path)
 
 
 def test_the_column_without_a_name_is_the_index_of_pandas(tmp_path: Path) -> None:
@@ -60,6 +139,7 @@ def test_parquet_and_folders(tmp_path: Path) -> None:
         ("data.csv", b"a,b\n1,x\n2,y,z\n", "line 3 has 3 cells, the header has 2"),
         ("data.csv", b'a,b\n1,x\n2,"y\n3,z\n' * 9, "line 3 opens a quote that is never closed"),
         ("data.csv", b'a,b\n1,"x"\n\n2,y\n', "line 3 is blank"),
+        ("data.csv", b'a,b\n1,5" pipe\n2,6" pipe\n', "line 2 holds a single quote"),
         ("data.csv.gz", b"a,b\n1,x\n", "not a gzip file"),
         ("data.csv.gz", gzip.compress(b"a,b\n1,x\n" * 99, mtime=0)[:30], "the gzip file is damaged"),
         ("data.parquet", b"a,b\n1,x\n", "not a Parquet file"),

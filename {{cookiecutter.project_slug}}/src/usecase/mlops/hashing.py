@@ -224,10 +224,13 @@ def _hash_texts(values: pl.Series) -> Keys:
     lengths = values.str.len_bytes().fill_null(0).to_numpy().astype(np.int64)
     words_each = lengths // WORD + 1
     first_word = np.cumsum(words_each) - words_each
-    first_byte = np.cumsum(lengths) - lengths
-    padded = np.zeros(int(words_each.sum()) * WORD, np.uint8)
     text = np.frombuffer(_joined(values), np.uint8)
-    padded[np.arange(len(text)) + np.repeat(first_word * WORD - first_byte, lengths)] = text
+    padded = np.zeros(int(words_each.sum()) * WORD, np.uint8)
+    if lengths.min() == lengths.max():  # as of codes
+        padded.reshape(len(lengths), -1)[:, : lengths[0]] = text.reshape(len(lengths), -1)
+    else:
+        first_byte = np.cumsum(lengths) - lengths
+        padded[np.arange(len(text)) + np.repeat(first_word * WORD - first_byte, lengths)] = text
     words = padded.view("<u8").astype(np.uint64, copy=False)
     position = (np.arange(len(words)) - np.repeat(first_word, words_each)).astype(np.uint64)
     sums = np.add.reduceat(mix(words + mix(position)), first_word)
