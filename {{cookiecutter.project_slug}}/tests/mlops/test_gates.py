@@ -132,6 +132,8 @@ def test_unknown_metrics_are_named_with_their_setting() -> None:
         quality(right(90), thresholds={"acuracy": {"minimum": 0.9}})
     with pytest.raises(UserError, match=f"^quality.champion.metric: no such metric 'r2': {known}$"):
         quality(right(90), champion_metric="r2")
+    with pytest.raises(UserError, match=f"^quality.champion.metric: no such metric 'confusion_matrix': {known}$"):
+        quality(right(90), champion_metric="confusion_matrix")
     with pytest.raises(UserError, match=f"^quality.fairness.metric: no such metric 'r2': {known}, selection_rate$"):
         quality(right(90), fairness_metric="r2", maximum_fairness_gap=0.1)
 

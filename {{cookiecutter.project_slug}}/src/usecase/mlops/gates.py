@@ -117,12 +117,12 @@ def measure_groups(scored: Scored) -> list[dict[str, Any]]:
 
 
 def _thresholds(evaluation: Mapping[str, Any], thresholds: Mapping[str, Mapping[str, float]]) -> Iterator[Check]:
-    section, measured = next(iter(evaluation.items()))
+    measured = _values(evaluation)
     for metric, limits in thresholds.items():
-        if "value" not in measured.get(metric, {}):
-            known = ", ".join(name for name, values in measured.items() if "value" in values)
-            raise UserError(f"quality.{section.removesuffix('_metrics')}.{metric}: no such metric: use one of {known}")
-        value = measured[metric]["value"]
+        if metric not in measured:
+            task = next(iter(evaluation)).removesuffix("_metrics")
+            raise UserError(f"quality.{task}.{metric}: no such metric: use one of {', '.join(measured)}")
+        value = measured[metric]
         for bound, limit in limits.items():
             sign, passed = (">=", value >= limit) if bound == "minimum" else ("<=", value <= limit)
             found, wanted = _apart(value, limit)
@@ -226,10 +226,16 @@ def _contract(report: DataReport, maximum: float | None) -> Iterator[Check]:
     yield Check("contract", "flagged rows", share, "<=", maximum, share <= maximum, failure=failure)
 
 
+def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of evaluation.json that are one number."""
+    found = next(iter(evaluation.values()))
+    return {name: item["value"] for name, item in found.items() if isinstance(item, dict) and "value" in item}
+
+
 def _known(name: str, metrics: Mapping[str, Metric], setting: str, evaluation: Mapping[str, Any]) -> Metric:
     """The metric of that name. One of the use case's own was measured once: not on a champion, not on groups."""
     if name not in metrics:
-        own = name in next(iter(evaluation.values()))
+        own = name in _values(evaluation)
         problem = f"{name!r} is your own and can only be a threshold" if own else f"no such metric {name!r}"
         raise UserError(f"{setting}: {problem}: use one of {', '.join(metrics)}")
     return metrics[name]
@@ -237,7 +243,7 @@ def _known(name: str, metrics: Mapping[str, Metric], setting: str, evaluation: M
 
 def _why_unjudged(group: Mapping[str, Any], metric: str) -> str:
     if group["rows"] < MIN_GROUP_ROWS:
-        return f"{group['rows']} rows"
+        return f"{group['rows']} row{'s' * (group['rows'] != 1)}"
     return f"{metric} is undefined" if group["metrics"][metric] is None else ""
 
 
