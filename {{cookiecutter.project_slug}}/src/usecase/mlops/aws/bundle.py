@@ -53,12 +53,14 @@ def _add_libraries(folder: Path, python: str, root: Path) -> None:
     libraries = folder.with_name(f"{folder.name}-libraries")
     requirements = folder.with_name(f"{folder.name}-requirements.txt")
     _uv(
-        *("export", "--frozen", "--no-default-groups", "--group", "mlops", "--no-emit-project", "--no-header"),
+        "export",
+        *("--frozen", "--no-default-groups", "--group", "mlops", "--no-emit-project", "--no-header"),
         *("--no-annotate", *left_out, "--output-file", str(requirements.absolute())),
         root=root,
     )
     _uv(
-        *("pip", "install", "--target", str(libraries.absolute()), "--python", sys.executable),
+        "pip install",
+        *("--target", str(libraries.absolute()), "--python", sys.executable),
         *("--python-version", python, "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps"),
         *("--require-hashes", "--no-compile-bytecode", "--requirements", str(requirements.absolute())),
         root=root,
@@ -71,12 +73,14 @@ def _add_libraries(folder: Path, python: str, root: Path) -> None:
     shutil.copytree(libraries, folder, ignore=unwanted, dirs_exist_ok=True)
 
 
-def _uv(*arguments: str, root: Path) -> None:
+def _uv(command: str, *arguments: str, root: Path) -> None:
     # `uv run` names itself in UV; `make setup` may have put one into .uv
     uv = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=str(root / ".uv" / "bin"))
     if uv is None:
         raise UserError("uv is not installed: `make setup` brings it")
-    finished = subprocess.run([uv, "--quiet", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [uv, "--quiet", *command.split(), *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
     if finished.returncode:
         words = " ".join(re.sub(r"[^ -~]+", " ", finished.stderr).split())  # without the tree that uv draws
-        raise UserError(f"uv {' '.join(arguments[:2])}: {words or f'exit status {finished.returncode}'}")
+        raise UserError(f"uv {command}: {words or f'exit status {finished.returncode}'}")
