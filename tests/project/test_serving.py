@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -222,10 +223,7 @@ def test_a_port_in_use_is_one_line(model_dir: Path, service: httpx.Client) -> No
     ],
 )
 def test_a_damaged_model_is_not_served(tmp_path: Path, model_dir: Path, damage: object, says: str) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for file in model_dir.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    folder = Path(shutil.copytree(model_dir, tmp_path / "model"))
     assert callable(damage)
     damage(folder)
     output, _ = (process := start(folder, free_port())).communicate(timeout=30)

@@ -126,13 +126,13 @@ def run(
     from usecase.mlops.tracking import Tracker
 
     settings = load_settings()
-    with Tracker(settings.tracking.uri, LOCAL, lambda line: typer.echo(line, err=True)) as tracker:
+    with Tracker(settings.tracking.uri, LOCAL, typer.echo) as tracker:
         # MLflow takes seconds to import: it does so while the later jobs run, and not at all when nothing is new
         done = run_pipeline(settings, data, parse_overrides(params), on_job=tracker.start)
         try:
             summarize(done.execution, settings.model_package_group, typer.echo)
         finally:
-            if done.worked and (place := tracker.log(record_of(done, settings.model_package_group))):
+            if done.is_news and (place := tracker.log(record_of(done, settings.model_package_group))):
                 typer.echo(f"{'Logged':<11}{place} (make ui)")
     if done.execution.status == "Stopped":
         raise typer.Exit(130)

@@ -185,7 +185,7 @@ class Contract(_Descriptor):
     @property
     def sha256(self) -> str:
         """Hash of everything that decides how data is read: not of names, places, and words for people."""
-        words = {"reason", "description", "unit", "pii"}
+        words = {"reason", "description", "unit", "pii", "protected"}
         unread: Any = {"profile": True, "name": True, "path": True, "table": {"fields": {"__all__": words}}}
         content = self.model_dump(mode="json", exclude=unread)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

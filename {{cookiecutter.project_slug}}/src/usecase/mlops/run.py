@@ -50,9 +50,10 @@ class Run:
     ended: float
 
     @property
-    def worked(self) -> bool:
-        """Whether a job ran, and not all results came from the cache."""
-        return any(is_job(step) and step.state != "Cached" for step in self.execution.steps.values())
+    def is_news(self) -> bool:
+        """Whether a model was measured by a job that ran, and not all results came from the cache."""
+        ran = any(is_job(step) and step.state != "Cached" for step in self.execution.steps.values())
+        return ran and "Evaluate" in self.execution.property_files
 
 
 def is_job(event: StepEvent) -> bool:
