@@ -5,8 +5,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from usecase.mlops.check import as_text, check_rows
+from usecase.mlops.check import ProblemLog, as_text, check_rows
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 
@@ -182,3 +185,50 @@ def test_words_for_people_do_not_change_the_hash(contract: Contract, tmp_path: P
     )
     assert described.sha256 == contract.sha256
     assert load(tmp_path, text=CONTRACT.replace("maximum: 120", "maximum: 130")).sha256 != contract.sha256
+
+
+# Cells that look like something else: numbers with blanks, words for true and for missing, dates that are none.
+CELLS = ["", " ", "NA", " NA ", "0", " 7", "30.0", "1e3", "-1", "inf", "nan", "200", "yes", " no", "maybe", "basic"]
+CELLS += ["pro ", "gold", "01.02.2024", " 02.02.2024 ", "2024-02-01", "31.02.2024", "é"]
+
+
+@given(st.data(), st.sampled_from(["['', NA]", "['', NA, '-1', '01.02.2024', basic]", "[]"]))
+def test_a_row_alone_is_checked_as_among_others(data: st.DataObject, missing: str) -> None:
+    contract = Contract.model_validate(yaml.safe_load(CONTRACT.replace("['', NA]", missing).replace("POLICY", "{}")))
+    names = ["age", "income", "plan", "active", "joined"]
+    given_rows = pl.DataFrame(
+        {name: data.draw(st.lists(st.sampled_from([None, *CELLS]), min_size=4, max_size=4)) for name in names},
+        schema=dict.fromkeys(names, pl.String),
+    )
+    together = check_rows(given_rows, contract, roles=("feature",))
+    alone = [check_rows(given_rows[i : i + 1], contract, roles=("feature",)) for i in range(4)]
+    assert together.frame.equals(pl.concat(checked.frame for checked in alone))
+    log = ProblemLog()
+    for row, checked in enumerate(alone, start=1):
+        log.add(checked.problems, first_row=row)
+    assert set(map(str, log)) == set(map(str, together.problems))
+    assert together.flagged == sum(checked.flagged for checked in alone)
+
+
+def test_a_word_for_missing_may_look_like_a_value(tmp_path: Path) -> None:
+    contract = load(tmp_path, text=CONTRACT.replace("['', NA]", "['', '-1', '01.02.2024', basic, 'yes']"))
+    frame = check_rows(rows(age=["-1", "40", "50", "60"], income=["-1", "-1.0", "2", "3"]), contract).frame
+    assert frame["age"].to_list() == [None, 40, 50, 60]
+    assert frame["income"].to_list() == [None, -1.0, 2, 3]
+    assert frame["joined"].to_list()[0] is frame["plan"].to_list()[0] is frame["active"].to_list()[0] is None
+
+
+def test_flagged_rows_are_counted_once(contract: Contract) -> None:
+    checked = check_rows(rows(age=["-1", "40", "121", "60"], plan=["gold", "basic", "pro", "tin"]), contract)
+    assert checked.flagged == 3
+    assert [warning.rows for warning in checked.warnings] == [1, 1, 2]
+
+
+def test_protected_columns_are_typed_whatever_their_role(tmp_path: Path) -> None:
+    contract = load(
+        tmp_path, text=CONTRACT.replace("type: string, role: ignored", "type: integer, role: ignored, protected: true")
+    )
+    assert check_rows(rows(comment=["1", "2", "", "4"]), contract).frame["comment"].to_list() == [1, 2, None, 4]
+    (problem,) = check_rows(rows(), contract).problems
+    assert str(problem) == "column 'comment', row 1: 'a' is no integer (and 3 more rows)"
+    assert "comment" not in check_rows(rows(), contract, roles=("feature",)).frame.columns

@@ -237,15 +237,19 @@ class Tally(BaseModel):
 
     def add(self, parts: dict[str, pl.DataFrame], contract: Contract) -> None:
         """Count a batch that is split into parts (typed rows)."""
+        together = pl.concat(parts.values(), rechunk=True)
         for name, rows in parts.items():
             self.parts[name].merge(Part.of(rows[self.target], self.classes))
-            if len(self.hosts) > 1 if self.id else self.placed.complete:  # few features: no need to see beyond
-                self.placed.add("all", split_keys(rows, contract))
-            if self.id is not None:  # without an id, equal features are in one part by construction
-                self.seen.add(name, row_keys(rows.select(*self.features, self.target)))
-            for feature in self.features:
-                self.missing[feature] += rows[feature].null_count()
-                self.mirrors[feature].add(rows[feature], rows[self.target])
+        for feature in self.features:
+            self.missing[feature] += together[feature].null_count()
+            self.mirrors[feature].add(together[feature], together[self.target])
+        if len(self.hosts) > 1 if self.id else self.placed.complete:  # few features: no need to see beyond
+            self.placed.add("all", split_keys(together, contract))
+        if self.id is not None:  # without an id, equal features are in one part by construction
+            keys = row_keys(together.select(*self.features, self.target))
+            ends = np.cumsum([rows.height for rows in parts.values()])
+            for name, part_keys in zip(parts, np.split(keys, ends), strict=False):
+                self.seen.add(name, part_keys)
 
     def merge(self, other: "Tally") -> None:
         """Add the rows of another host with the same contract."""

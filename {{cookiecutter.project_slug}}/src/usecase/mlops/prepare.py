@@ -183,7 +183,8 @@ class Preparation:
         self._waiting[name] = []
         if rows.height:
             number = sum(file.parent.name == name for file in self._written)
-            rows.write_parquet(self._new(name, f"part-{self._hosts.current}-{number:05}.parquet"), compression="snappy")
+            file = self._new(name, f"part-{self._hosts.current}-{number:05}.parquet")
+            rows.write_parquet(file, compression="snappy", statistics=False)  # whole files are read again
 
     def _finish(self) -> None:
         self._tally.files = list(self._check.files.values())
