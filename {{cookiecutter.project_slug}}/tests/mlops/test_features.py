@@ -9,7 +9,7 @@ import pytest
 
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
-from usecase.mlops.features import Preprocessor
+from usecase.mlops.features import Fitting, Preprocessor
 from usecase.mlops.split import SHARES, split
 
 FIELDS = [
@@ -75,6 +75,56 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     assert Preprocessor.load(tmp_path) == preprocessor
 
 
+def test_batches_and_hosts_learn_what_one_does(tmp_path: Path) -> None:
+    whole = Preprocessor.fit(rows(), CONTRACT)
+    fitting = Fitting(CONTRACT)
+    for start in range(0, 400, 70):
+        fitting.add(rows()[start : start + 70])
+    assert fitting.preprocessor() == whole
+    for host, part in (("algo-1", rows()[:1]), ("algo-2", rows()[1:]), ("algo-3", rows()[:0])):
+        shard = Fitting(CONTRACT)
+        shard.add(part)
+        shard.preprocessor(complete=False).save(tmp_path, f"preprocessor-{host}.json")
+    assert Preprocessor.load(tmp_path) == whole
+
+
+def test_a_category_without_values_is_no_input(tmp_path: Path) -> None:
+    fitting = Fitting(CONTRACT)
+    fitting.add(rows().with_columns(colour=pl.lit(None, dtype=pl.String)))
+    assert "colour" not in {item.name for item in fitting.preprocessor().inputs}
+    for host in ("algo-1", "algo-2"):
+        fitting.preprocessor(complete=False).save(tmp_path, f"preprocessor-{host}.json")
+    assert Preprocessor.load(tmp_path) == fitting.preprocessor()
+
+
+def test_batches_with_other_features_are_refused() -> None:
+    fitting = Fitting(CONTRACT)
+    fitting.add(rows().with_columns(more=pl.lit(1)))
+    with pytest.raises(UserError, match="add_features makes other columns for some rows"):
+        fitting.add(rows())
+    with pytest.raises(UserError, match="feature 'more' is a number in some rows and a category in others"):
+        fitting.add(rows().with_columns(more=pl.lit("x")))
+
+
+def test_hosts_with_other_features_are_refused(tmp_path: Path) -> None:
+    Preprocessor.fit(rows(), CONTRACT).save(tmp_path, "preprocessor-algo-1.json")
+    Preprocessor.fit(rows().with_columns(more=pl.lit(1)), CONTRACT).save(tmp_path, "preprocessor-algo-2.json")
+    with pytest.raises(
+        UserError, match=r"preprocessor-algo-2\.json and preprocessor-algo-1\.json: were fitted with other"
+    ):
+        Preprocessor.load(tmp_path)
+
+
+def test_too_many_categories_are_refused() -> None:
+    texts = rows(6000).with_columns(colour=pl.col("id").cast(pl.String))
+    with pytest.raises(UserError, match="feature 'colour' has more than 5000 different texts"):
+        Preprocessor.fit(texts, CONTRACT)
+    fitting = Fitting(CONTRACT)
+    fitting.add(texts[:3000])
+    with pytest.raises(UserError, match="feature 'colour' has more than 5000 different texts"):
+        fitting.add(texts[3000:])
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "preprocessor.json").write_text("{")
     with pytest.raises(UserError, match=r"preprocessor\.json: cannot be read"):
@@ -94,7 +144,22 @@ def test_split_follows_the_shares() -> None:
         assert parts[name].height / 4000 == pytest.approx(share, abs=0.03)
 
 
-def test_equal_rows_stay_together_without_an_id() -> None:
-    twice = pl.concat([rows(200).drop("id")] * 2)
-    parts = split(twice, WITHOUT_ID)
-    assert all(part.is_duplicated().all() for part in parts.values())
+def test_equal_features_stay_together_without_an_id() -> None:
+    one = rows(200).drop("id")
+    parts = split(pl.concat([one, one.with_columns(grade=pl.lit("a"))]), WITHOUT_ID)
+    assert all(part.drop("grade").is_duplicated().all() for part in parts.values())
+
+
+def test_the_split_never_changes() -> None:
+    parts = split(rows(20), CONTRACT)
+    assert {name: part["id"].to_list() for name, part in parts.items()} == {
+        "train": [0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19],
+        "validation": [3, 5, 6],
+        "test": [4, 14],
+    }
+
+
+def test_batches_are_split_like_the_whole() -> None:
+    parts = [split(batch, CONTRACT) for batch in (rows()[:7], rows()[7:8], rows()[8:])]
+    for name, part in split(rows(), CONTRACT).items():
+        assert pl.concat(batch[name] for batch in parts).equals(part)
