@@ -1,17 +1,24 @@
 """A mocked AWS account with the platform of the dev environment: facts, buckets, keys and the model package group."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
+from usecase.mlops.aws.images import DOCKER
 from usecase.mlops.aws.platform import PlatformFacts, parameter_name
+from usecase.mlops.cli import main
 from usecase.mlops.settings import Settings
 
 from . import moto_gaps
 
+LOADER = create_loader()  # of the models of the services, for all sessions: to read them is half the time of a test
 ACCOUNT, REGION = "123456789012", "eu-central-1"  # the account of every caller in moto
 
 
@@ -26,6 +33,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: LOADER)
     with mock_aws(), moto_gaps.closed():
         yield boto3.Session(region_name=REGION)
 
@@ -82,3 +90,72 @@ def write_facts(aws: boto3.Session, settings: Settings, content: object) -> None
     aws.client("ssm").put_parameter(
         Name=parameter_name(settings), Type="String", Overwrite=True, Value=json.dumps(content)
     )
+
+
+TREE = Path(__file__).parents[3]
+CONTRACT = """\
+name: people
+schema:
+  fields:
+  - {name: age, type: integer, role: feature}
+  - {name: churned, type: boolean, role: target}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working tree, committed, with the pipeline of this repository and little code; commands run in it."""
+    root = tmp_path / "repository"
+    stated = settings.model_dump(exclude={"environment"}, exclude_none=True)
+    stated["quality"] = {"binary_classification": {"auc": {"minimum": 0.7}}}
+    for name, text in {
+        "pyproject.toml": "",
+        "uv.lock": "version = 1\n",
+        "pipeline.json": (TREE / "pipeline.json").read_text(encoding="utf-8"),
+        "data_contract.yaml": CONTRACT,
+        "docs/model_card.md": "# Purpose\n",
+        "src/usecase/__init__.py": "",
+        "src/usecase/train.py": "print('training')\n",
+        "config/defaults.yaml": json.dumps(stated),
+        "config/dev.yaml": "",
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(root)
+    for name in ("CI_SERVER_URL", "CI_PROJECT_ID", "CI_PIPELINE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for words in ("init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -q -m first"):
+        subprocess.run(["git", *words.split()], check=True)
+    return root
+
+
+def put_image(aws: boto3.Session, tag: str, media_type: str = DOCKER) -> str:
+    """Put an image into the project's repository, and return its digest."""
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 1, "digest": f"sha256:{tag}"}
+    manifest = {"schemaVersion": 2, "mediaType": media_type, "config": layer, "layers": [layer]}
+    put = aws.client("ecr").put_image(
+        repositoryName="churn", imageManifest=json.dumps(manifest), imageManifestMediaType=media_type, imageTag=tag
+    )
+    return str(put["image"]["imageId"]["imageDigest"])
+
+
+@pytest.fixture
+def usecase(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """The command line in the working directory: exit status, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["usecase", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            if isinstance(ended.code, str):  # as the interpreter does it
+                print(ended.code, file=sys.stderr)
+                status = 1
+            else:
+                status = ended.code or 0
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run

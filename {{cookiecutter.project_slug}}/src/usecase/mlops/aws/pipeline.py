@@ -13,6 +13,7 @@ import boto3
 from usecase.mlops.aws.errors import explained
 from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.aws.upload import Artifact, ArtifactStore
+from usecase.mlops.engine.definition import Definition
 from usecase.mlops.errors import UserError
 from usecase.mlops.policy import check_security
 from usecase.mlops.render import Facts, render_definition
@@ -97,10 +98,27 @@ def deployed_pipeline(connection: boto3.Session, wanted: Pipeline) -> Pipeline |
 
 
 def difference(deployed: Pipeline | None, wanted: Pipeline) -> list[str]:
-    """Lines of a unified diff from what is deployed to what is wanted; none when they are the same."""
-    before = deployed.text if deployed else ""
+    """Lines of a unified diff from what is deployed to what is wanted; an outline of it when nothing is deployed."""
+    if deployed is None:
+        return _outline(wanted)
     names = (f"deployed/{wanted.name}", f"pipeline.json for {wanted.name}")
-    return list(difflib.unified_diff(before.splitlines(), wanted.text.splitlines(), *names, lineterm=""))
+    return list(difflib.unified_diff(deployed.text.splitlines(), wanted.text.splitlines(), *names, lineterm=""))
+
+
+def _outline(pipeline: Pipeline) -> list[str]:
+    parameters = [
+        f"{parameter['Name']}={parameter['DefaultValue']}"
+        for parameter in pipeline.definition["Parameters"]
+        if "DefaultValue" in parameter
+    ]
+    steps = [f"{step.name} ({step.type})" for step in Definition.parse(pipeline.definition).steps.values()]
+    return [
+        f"new pipeline {pipeline.name}",
+        f"{'role':<12} {pipeline.role_arn}",
+        *(f"{'tag':<12} {key}={value}" for key, value in pipeline.tags.items()),
+        *(f"{'parameter':<12} {parameter}" for parameter in parameters),
+        *(f"{'step':<12} {step}" for step in steps),
+    ]
 
 
 def apply(connection: boto3.Session, store: ArtifactStore, deployed: Pipeline | None, wanted: Pipeline) -> str:

@@ -84,7 +84,14 @@ def prepare(
     git_sha = str(shared["GitSha"])
     commit = _commit(git_sha, allow_dirty)
     _check_data(connection, data_uri)
-    champion = SageMakerRegistry.open(settings).champion()
+    registry = SageMakerRegistry(
+        connection,
+        facts.model_package_group,
+        settings.environment,
+        facts.artifact_bucket,
+        facts.artifact_kms_key_arn,
+    )
+    champion = registry.champion()
     if champion is None:
         artifacts["champion"] = _marker(folder)
     image = find_image(connection, settings, facts, image_tag or commit)
