@@ -189,3 +189,38 @@ def test_the_id_that_is_asked_for_must_be_one(tmp_path: Path) -> None:
     assert infer(file, "churned", id_column="email").contract.columns["customer_id"].role == "ignored"
     with pytest.raises(UserError, match="column 'plan', row 1: an id stands in each row once"):
         infer(file, "churned", id_column="plan")
+
+
+@pytest.mark.parametrize(
+    "name",
+    "Vorname nachname Geburtsdatum Straße strasse_privat PLZ kundenPlz Telefon telefonnummer handynummer Adresse"
+    " Kontonummer längengrad first_name zipCode".split(),
+)
+def test_names_of_personal_data_in_german_and_english(tmp_path: Path, name: str) -> None:
+    draft = infer(renamed(tmp_path, name), "churned")
+    assert draft.contract.columns[name].pii == "suspected"
+    assert any(check.startswith(f"{name}: may be personal data") for check in draft.checks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    "sex Gender age customer_age race ethnicity nationality religion disability maritalStatus Geschlecht Alter"
+    " Nationalität staatsangehoerigkeit Familienstand Behinderung".split(),
+)
+def test_columns_that_may_need_protection_are_said(tmp_path: Path, name: str) -> None:
+    draft = infer(renamed(tmp_path, name), "churned")
+    assert any(check.startswith(f"{name}: ") and "consider `protected: true`" in check for check in draft.checks)
+    assert not draft.contract.columns[name].protected
+
+
+@pytest.mark.parametrize("name", ["mileage", "average", "page", "trace", "voltage", "alterations", "plan", "sextant"])
+def test_other_names_tell_of_no_person(tmp_path: Path, name: str) -> None:
+    draft = infer(renamed(tmp_path, name), "churned")
+    assert not [check for check in draft.checks if check.startswith(f"{name}: ")]
+
+
+def renamed(folder: Path, name: str) -> Path:
+    """The data with `plan` under another name, and without the column that is called `age`."""
+    file = write(folder)
+    pl.read_csv(file, infer_schema=False).drop("age").rename({"plan": name}).write_csv(file)
+    return file

@@ -53,7 +53,18 @@ DECORATED_NUMBER = r"^[€$£]?\s?[+-]?\d[\d.,' ]*\s?[%€$£]?$"
 PII_NAME = re.compile(
     r"(^|[_\s.-])(e?-?mail|phone|mobile|telephone|fax|ssn|social security|passport|iban|account number|credit card"
     r"|first name|last name|full name|surname|firstname|lastname|fullname|forename|street|address|zip|zipcode|postcode"
-    r"|postal code|birth|dob|birthday|birthdate|ip|ip address|latitude|longitude|lat|lon|licen[cs]e plate)([_\s.-]|$)",
+    r"|postal code|birth|dob|birthday|birthdate|ip|ip address|latitude|longitude|lat|lon|licen[cs]e plate"
+    r"|vorname|nachname|familienname|geburtsname|geburtsdatum|geburtstag|geburtsort|wohnort|stra(ss|ß)e|hausnummer|plz"
+    r"|postleitzahl|adresse|anschrift|telefon(nummer)?|handy(nummer)?|mobilnummer|kontonummer|steuer(nummer|id)"
+    r"|sozialversicherungsnummer|ausweisnummer|kennzeichen|breitengrad|l(ä|ae)ngengrad)([_\s.-]|$)",
+    re.IGNORECASE,
+)
+# Grounds on which people must not be treated worse, after Art. 21 of the EU Charter of Fundamental Rights and § 1 AGG.
+PROTECTED_NAME = re.compile(
+    r"(^|[_\s.-])(sex|gender|age|age group|race|ethnicity|ethnic (group|origin)|nationality|citizenship|religion|belief"
+    r"|disability|disabled|marital( status)?|pregnan(t|cy)|sexual orientation|geschlecht|alter|altersgruppe|rasse"
+    r"|ethnie|herkunft|nationalit(ä|ae)t|staatsangeh(ö|oe)rigkeit|migrationshintergrund|konfession|weltanschauung|behinderung"
+    r"|schwerbehindert|familienstand|schwanger(schaft)?|sexuelle orientierung)([_\s.-]|$)",
     re.IGNORECASE,
 )
 PII_VALUES = {
@@ -127,6 +138,7 @@ def infer(
     _keep_one_id(columns, id_column, checks)
     for column in columns:
         _note_pii(column, checks)
+        _note_protected(column, checks)
         if column.role != "ignored":
             _infer_constraints(column)
 
@@ -370,7 +382,7 @@ def _keep_one_id(columns: list[_Column], id_column: str | None, checks: list[str
 
 
 def _note_pii(column: _Column, checks: list[str]) -> None:
-    named = PII_NAME.search(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column.name.replace("_", " ")))
+    named = PII_NAME.search(_words(column.name))
     found = f"the name {column.name!r}" if named else None
     if column.raw.dtype == pl.String:
         sample = column.raw.drop_nulls().head(200)
@@ -381,6 +393,18 @@ def _note_pii(column: _Column, checks: list[str]) -> None:
         column.pii = "suspected"
         use = "" if column.role == "ignored" else f", used as {column.role}"
         checks.append(f"{column.name}: may be personal data ({found}){use}: set pii to yes or no")
+
+
+def _note_protected(column: _Column, checks: list[str]) -> None:
+    if column.role != "target" and PROTECTED_NAME.search(_words(column.name)):
+        checks.append(
+            f"{column.name}: seems to tell groups of people apart: consider `protected: true`,"
+            " then fairness is measured between them"
+        )
+
+
+def _words(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
 
 
 def _infer_constraints(column: _Column) -> None:
