@@ -164,8 +164,9 @@ def test_a_start_that_is_wrong_is_one_line_and_leaves_nothing(
 def test_a_value_that_sagemaker_does_not_take_is_refused(
     ready: str, usecase: Usecase, aws: boto3.Session, facts: PlatformFacts, repository: Path
 ) -> None:
-    many = ", ".join(f"metric_{number}: {{minimum: 0.5}}" for number in range(60))
-    (repository / "config" / "dev.yaml").write_text(f"quality: {{binary_classification: {{{many}}}}}\n")
+    many = {f"metric_{number}": {"minimum": 0.5} for number in range(60)}
+    settings = {"quality": {"binary_classification": many}}
+    (repository / "config" / "dev.yaml").write_text(json.dumps(settings))
     status, _, err = usecase("pipeline", "start", "--data", DATA)
     assert (status, written(aws, facts)) == (1, [])
     assert "parameter QualityThresholds has more than 1024 characters" in err
