@@ -55,7 +55,7 @@ def test_the_own_container_gets_the_code_alone(repository: Path, tmp_path: Path,
     bundle = code_bundle(settings, tmp_path / "code", repository)
     assert bundle.kind == "code"
     assert set(bundle.files) == {"usecase/__init__.py", "usecase/train.py", "helpers/words.txt"}
-    assert str(bundle) == "code: 3 files, 0.0 MiB"
+    assert str(bundle) == "code: 3 files, 0.1 KiB"
     again = code_bundle(settings, tmp_path / "again", repository)
     assert again.sha256 == bundle.sha256
     (repository / "src" / "usecase" / "train.py").write_text("changed")

@@ -81,6 +81,7 @@ def prepare(
         "card": _copy("card", MODEL_CARD, folder),
     }
     shared = start_parameters(settings, Contract.load(folder / "contract"))
+    shared = {name: value for name, value in shared.items() if name not in FACT_PARAMETERS}  # those are deployed
     git_sha = str(shared["GitSha"])
     commit = _commit(git_sha, allow_dirty)
     _check_data(connection, data_uri)
@@ -114,7 +115,7 @@ def send(connection: boto3.Session, start: Start, say: Callable[[str], None]) ->
     """Send what the execution needs, then start it; returns its ARN at once. Raises UserError."""
     for artifact in start.artifacts:
         sent = start.store.put(artifact, say)
-        say(f"{artifact}, {f'{sent} sent' if sent else 'all there already'}: {start.store.uri(artifact)}")
+        say(f"{artifact}: {f'{sent} sent' if sent else 'all there already'}: {start.store.uri(artifact)}")
     with explained(f"pipeline {start.pipeline}"):
         answer = connection.client("sagemaker").start_pipeline_execution(**start.request)
     return str(answer["PipelineExecutionArn"])

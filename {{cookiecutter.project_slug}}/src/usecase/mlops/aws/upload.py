@@ -55,7 +55,7 @@ class Artifact:
 
     def __str__(self) -> str:
         count = f"{len(self.files)} file{'s' if len(self.files) != 1 else ''}"
-        return f"{self.kind}: {count}, {self.size / MIB:.1f} MiB"
+        return f"{self.kind}: {count}, {_words(self.size)}"
 
 
 class ArtifactStore:
@@ -141,4 +141,9 @@ class _Progress:
             now = time.monotonic()
             if now - self._told > SILENT_SECONDS and self._done < self._size:
                 self._told = now
-                self._say(f"{self._kind}: {self._done / MIB:.1f} of {self._size / MIB:.1f} MiB")
+                self._say(f"{self._kind}: {_words(self._done)} of {_words(self._size)}")
+
+
+def _words(size: int) -> str:
+    """Bytes as people read them."""
+    return f"{size / MIB:.1f} MiB" if size >= MIB else f"{size / 1024:.1f} KiB"
