@@ -102,9 +102,14 @@ def test_stage_and_container_leave_out_what_they_should(template: Path, tmp_path
     """The design's list, written once more: an exclusion that matches nothing would go unnoticed otherwise."""
     have = {stage: files(bake("copier", template, tmp_path / stage, {"mlops_stage": stage})).keys() for stage in STAGES}
     grown = have["automated"] - have["basic"]
-    assert {name for name in grown if not name.startswith("terraform/")} == {".gitlab/ci/terraform.yml"}
-    assert have["full"] - have["automated"] >= {"terraform/platform/governance.tf"}
-    assert all("governance" in name for name in have["full"] - have["automated"])
+    folders = ("terraform/", "src/usecase/mlops/aws/", "tests/mlops/aws/")
+    assert {name for name in grown if not name.startswith(folders)} == {".gitlab/ci/terraform.yml", "docs/aws.md"}
+    assert {name.partition("/")[0] for name in grown if name.startswith(folders)} == {"terraform", "src", "tests"}
+    assert have["full"] - have["automated"] >= {
+        "terraform/platform/governance.tf",
+        "src/usecase/mlops/feature_store.py",
+    }
+    assert all("governance" in name or "feature_store" in name for name in have["full"] - have["automated"])
     assert have["basic"] < have["automated"] < have["full"]
     managed = files(bake("copier", template, tmp_path / "managed", {"container": "managed"})).keys()
     assert have["basic"] - managed >= {"container/Dockerfile", ".gitlab/ci/image.yml"}
