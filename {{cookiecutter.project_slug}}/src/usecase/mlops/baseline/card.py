@@ -16,7 +16,6 @@ UNFILLED = "Not filled in. The team writes it in `docs/model_card.md`."
 # The metric that stands for the model, by kind of problem.
 MAIN_METRICS = {"binary_classification": "auc", "multiclass_classification": "accuracy", "regression": "r2"}
 SIGNS = {"<=": "≤", ">=": "≥"}
-MAX_GROUP_METRICS = 5
 MAX_LISTED = 10
 
 
@@ -170,9 +169,8 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
     yield Tile(_label(name), number(metric["value"]), note)
     if quality.champion:
         difference = quality.champion.value - quality.champion.champion_value
-        yield Tile(
-            "Champion", f"{difference:+.4f} {quality.champion.metric}", f"against version {quality.champion.version}"
-        )
+        note = f"{_label(quality.champion.metric)} against version {quality.champion.version}"
+        yield Tile("Champion", f"{difference:+.4f}", note)
     else:
         yield Tile("Champion", "none", "nothing to compare with")
     yield Tile(
@@ -186,15 +184,15 @@ def _gates(evidence: Evidence) -> list[Block]:
     rows = [
         (
             check.gate.replace("_", " "),
+            _verdict(check),
             _label(check.metric),
             number(check.value),
             f"{SIGNS[check.operator]} {number(check.threshold)}" if check.threshold is not None else "",
-            _verdict(check),
             check.note,
         )
         for check in evidence.quality.checks
     ]
-    return [Table(("gate", "measure", "value", "limit", "verdict", "note"), rows, frozenset({2, 3}))]
+    return [Table(("gate", "verdict", "measure", "value", "limit", "note"), rows, frozenset({3, 4}))]
 
 
 def _verdict(check: Check) -> Verdict:
@@ -223,17 +221,20 @@ def _plots(evidence: Evidence) -> Iterator[Plot]:
     found = evidence.evaluation
     if roc := found.get("receiver_operating_characteristic_curve"):
         label = f"model (area {number(found['auc']['value'])})" if "auc" in found else "model"
-        note = "The share of true positives that each share of false alarms buys."
+        note = "How many of the positive rows are found, for each share of false alarms."
         axes = ("false positive rate", "true positive rate")
         svg = plots.curve(roc["false_positive_rates"], roc["true_positive_rates"], axes, [0, 1], label)
         yield Plot("roc", "ROC curve", note, svg)
     if pr := found.get("precision_recall_curve"):
-        share = int((evidence.predictions["actual"] == evidence.classes[-1]).sum()) / evidence.predictions.height
-        note = f"Of the rows called {evidence.classes[-1]}, the share that is; against the share of all that is found."
+        positive, actual = evidence.classes[-1], evidence.predictions["actual"]
+        share = int((actual == positive).sum()) / len(actual)
+        note = (
+            f"Precision: how many of the rows called {positive} are it. Recall: how many of all {positive} are found."
+        )
         svg = plots.curve(pr["recalls"], pr["precisions"], ("recall", "precision"), [share, share], "model")
         yield Plot("precision_recall", "Precision and recall", note, svg)
     if counts := found.get("confusion_matrix"):
-        note = "Test rows by actual and predicted class; the darker, the larger the share of the actual class."
+        note = "Test rows by actual and predicted class; stronger colour, larger share of the actual class."
         yield Plot("confusion", "Confusion matrix", note, plots.confusion(counts))
     bins = calibration_bins(evidence)
     gap = sum(rows * abs(said - true) for said, true, rows in bins) / evidence.predictions.height
@@ -277,7 +278,6 @@ def _fairness(evidence: Evidence) -> Iterator[Block]:
     wanted = next((c.metric.split()[0] for c in evidence.quality.checks if c.gate == "fairness"), "")
     names = list(groups[0].metrics)
     shown = ([wanted] if wanted in names else []) + [name for name in names if name != wanted]
-    shown = shown[:MAX_GROUP_METRICS]
     yield Text(f"Metrics of the test rows in each group. A group of less than {MIN_GROUP_ROWS} rows says little.")
     figures: list[Plot] = []
     for column in dict.fromkeys(group.column for group in groups):
@@ -341,7 +341,7 @@ def _limits(evidence: Evidence) -> Iterator[str]:
     if gaps:
         most = sorted(gaps, key=lambda name: -gaps[name])
         listed = _listed([f"{name} ({gaps[name]:.1%})" for name in most])
-        yield f"Values were missing in {len(gaps)} inputs of the training rows: {listed}."
+        yield f"Values were missing in {len(gaps)} of {len(evidence.missing)} inputs of the training rows: {listed}."
     small = [f"{g.column}={g.group} ({g.rows})" for g in evidence.quality.fairness if g.rows < MIN_GROUP_ROWS]
     if small:
         yield f"Too few test rows to judge these groups: {_listed(small)}."

@@ -37,7 +37,7 @@ class Check(_Part):
     gate: str
     metric: str
     value: float | None
-    operator: str
+    operator: Literal["<=", ">="]
     threshold: float | None
     passed: bool
     note: str = ""
