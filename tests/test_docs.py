@@ -126,8 +126,8 @@ def path_faults(page: Page) -> Iterator[str]:
 @cache
 def known_tests() -> frozenset[str]:
     """Return the names of all tests, of the template and of the repositories that it makes."""
-    files = [path for path in baking.working_tree() if path.name.startswith("test_") and path.suffix == ".py"]
-    found = (re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in files)
+    files = [path for path in baking.working_tree() if "tests" in path.parts and path.suffix == ".py"]
+    found = (re.findall(r"^ *def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in files)
     return frozenset(name for names in found for name in names)
 
 
