@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
@@ -27,6 +28,8 @@ FIELDS = [
 CONTRACT = Contract.model_validate({"name": "people", "schema": {"fields": FIELDS}})
 HYPERPARAMETERS = {"num_rounds": 20, "max_depth": 3, "learning_rate": 0.3, "seed": 1, "tuning_trials": 0}
 PARTS = 4
+
+Vector = npt.NDArray[np.float32]
 
 WORKER = """
 import sys
@@ -69,7 +72,7 @@ def folder(rows: pl.DataFrame, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def predictions(channels: Channels, preprocessor: Preprocessor, **changes: float) -> np.ndarray:  # type: ignore[type-arg]
+def predictions(channels: Channels, preprocessor: Preprocessor, **changes: float) -> Vector:
     return np.asarray(fit(channels, preprocessor, HYPERPARAMETERS | changes).booster.predict(channels.validation))
 
 
@@ -82,7 +85,7 @@ def test_data_larger_than_memory_gives_the_same_model(folder: Path, preprocessor
     assert_alike(inside, outside)
 
 
-def assert_alike(one: np.ndarray, other: np.ndarray) -> None:  # type: ignore[type-arg]
+def assert_alike(one: Vector, other: Vector) -> None:
     """Bins of numbers are cut from a sketch of the data, so that single rows near a cut may differ a little."""
     assert np.abs(one - other).mean() < 0.005
     assert np.corrcoef(one, other)[0, 1] > 0.999

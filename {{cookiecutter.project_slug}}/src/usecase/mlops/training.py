@@ -118,7 +118,7 @@ class Cluster:
             tracker.start()
             # waits beside us: it ends when every host has said goodbye
             threading.Thread(target=tracker.wait_for, daemon=True).start()
-        arguments = {
+        arguments: dict[str, str | int | None] = {
             "dmlc_tracker_uri": self.hosts[0],
             "dmlc_tracker_port": port,
             "dmlc_task_id": f"{self.hosts.index(self.current):06}",
