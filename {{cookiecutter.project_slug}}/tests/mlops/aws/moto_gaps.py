@@ -20,7 +20,7 @@ from moto.sagemaker import models
 from moto.sagemaker.exceptions import AWSValidationException
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
-from moto.sagemaker.utils import get_pipeline_execution_from_arn
+from moto.sagemaker.utils import get_pipeline_execution_from_arn, load_pipeline_definition_from_s3
 
 METADATA_TEXT = re.compile(r"[\w\s.:/=+\-@]*")  # CustomerMetadataValue in the service's own model
 
@@ -120,7 +120,7 @@ def a_pipeline_that_is_not_there(patch: pytest.MonkeyPatch) -> None:
 
 def a_definition_in_s3_stays_text(patch: pytest.MonkeyPatch) -> None:
     """DescribePipeline tells a definition as text, wherever it came from; moto tells one from S3 as an object."""
-    load = models.load_pipeline_definition_from_s3
+    load = load_pipeline_definition_from_s3
     patch.setattr(models, "load_pipeline_definition_from_s3", lambda *rest, **named: json.dumps(load(*rest, **named)))
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -157,6 +158,7 @@ def test_the_managed_container_gets_what_its_image_lacks(locked: Path, tmp_path:
         ("another wheel", "uv pip install: .*[Hh]ash mismatch"),
         ("no wheel", "uv pip install: .*alpha"),
         ("same name", "src/alpha: a locked library brings the same name: rename yours"),
+        ("no hashes", "uv pip install: .*must have a hash"),
         ("damaged lock", "uv export: .*uv.lock"),
     ],
 )
@@ -171,6 +173,9 @@ def test_libraries_that_cannot_be_had_are_one_line(
             managed = managed.model_copy(update={"managed_image": ManagedImage(python="3.13")})
         case "same name":
             (locked / "src" / "alpha").mkdir()
+        case "no hashes":
+            lock = (locked / "uv.lock").read_text()
+            (locked / "uv.lock").write_text(re.sub(r', hash = "sha256:\w+"', "", lock))
         case "damaged lock":
             (locked / "uv.lock").write_text("x")
     with pytest.raises(UserError, match=says) as error:

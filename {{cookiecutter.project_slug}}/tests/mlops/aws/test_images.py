@@ -80,6 +80,20 @@ def test_the_managed_image_is_named_by_its_digest_where_ecr_tells_it(
     assert bool(image.note) == denied
 
 
+def test_a_version_that_aws_does_not_have_is_one_line(
+    facts: PlatformFacts, managed: Settings, aws: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ecr = aws.client("ecr")
+    monkeypatch.setattr(aws, "client", lambda *_, **__: ecr)
+    with Stubber(ecr) as stub:
+        stub.add_response("batch_get_image", {"images": []})
+        with pytest.raises(UserError, match=r"3.2-0: there is no such image: config/dev.yaml: managed_image.version"):
+            find_image(aws, managed, facts, "ignored")
+        stub.add_client_error("batch_get_image", "RepositoryNotFoundException")
+        with pytest.raises(UserError, match="RepositoryNotFoundException"):
+            find_image(aws, managed, facts, "ignored")
+
+
 def test_a_region_without_a_managed_image_is_refused() -> None:
     with pytest.raises(UserError, match="aws_region mars-north-1: AWS offers no XGBoost image there"):
         managed_repository("mars-north-1")

@@ -84,17 +84,17 @@ def test_the_champion_is_the_newest_approved_version(
 ) -> None:
     sagemaker = aws.client("sagemaker")
     arns = []
-    for number, status in enumerate(("Approved", "Approved", "PendingManualApproval"), 1):
+    for number, decision in enumerate(("Approved", "Approved", "PendingManualApproval"), 1):
         container = {"Image": "i", "ModelDataUrl": f"s3://churn-dev-artifacts/{number}/model.tar.gz"}
         arns.append(
             sagemaker.create_model_package(
                 ModelPackageGroupName=facts.model_package_group,
-                ModelApprovalStatus=status,
+                ModelApprovalStatus=decision,
                 InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
                 CustomerMetadataProperties={"GitSha": "abc"},
             )["ModelPackageArn"]
         )
-    status, out, err = usecase("pipeline", "start", "--data", DATA)
+    _, out, err = usecase("pipeline", "start", "--data", DATA)
     given = parameters(aws, out.splitlines()[0])
     assert given["ChampionVersion"] == arns[1]
     assert given["ChampionUri"] == "s3://churn-dev-artifacts/2/model.tar.gz"

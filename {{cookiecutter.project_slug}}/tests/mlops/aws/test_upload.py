@@ -54,7 +54,7 @@ def test_what_is_there_is_not_sent_again(
 ) -> None:
     store.put(artifact)
     before = objects(aws, facts.artifact_bucket)
-    assert store.put(Artifact("code", dict(reversed(artifact.files.items())))) == 0
+    assert store.put(Artifact("code", dict(reversed(list(artifact.files.items()))))) == 0
     assert objects(aws, facts.artifact_bucket) == before
     aws.client("s3").delete_object(Bucket=facts.artifact_bucket, Key=store.key(artifact, "a.py"))
     assert store.put(artifact) == 1
@@ -65,7 +65,9 @@ def test_what_is_there_but_is_not_ours_is_replaced(
     planted: str, store: ArtifactStore, artifact: Artifact, facts: PlatformFacts, aws: boto3.Session
 ) -> None:
     s3, key = aws.client("s3"), store.key(artifact, "a.py")
-    own = {"Metadata": {"sha256": artifact.hashes["a.py"]}} if planted == "other key" else {}
+    own: dict[str, Any] = {"Metadata": {"sha256": artifact.hashes["a.py"]}}
+    if planted == "other bytes":
+        own = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": facts.artifact_kms_key_arn}
     s3.put_object(Bucket=facts.artifact_bucket, Key=key, Body=b"planted", **own)
     assert store.put(artifact) == 3
     assert s3.get_object(Bucket=facts.artifact_bucket, Key=key)["Body"].read() == b"a"
