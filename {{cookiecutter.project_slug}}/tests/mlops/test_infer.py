@@ -193,8 +193,23 @@ def test_the_id_that_is_asked_for_must_be_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "Vorname nachname Geburtsdatum Straße strasse_privat PLZ kundenPlz Telefon telefonnummer handynummer Adresse"
-    " Kontonummer längengrad first_name zipCode".split(),
+    [
+        "Vorname",
+        "nachname",
+        "Geburtsdatum",
+        "Straße",
+        "strasse_privat",
+        "PLZ",
+        "kundenPlz",
+        "Telefon",
+        "telefonnummer",
+        "handynummer",
+        "Adresse",
+        "Kontonummer",
+        "längengrad",
+        "first_name",
+        "zipCode",
+    ],
 )
 def test_names_of_personal_data_in_german_and_english(tmp_path: Path, name: str) -> None:
     draft = infer(renamed(tmp_path, name), "churned")
@@ -204,8 +219,24 @@ def test_names_of_personal_data_in_german_and_english(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize(
     "name",
-    "sex Gender age customer_age race ethnicity nationality religion disability maritalStatus Geschlecht Alter"
-    " Nationalität staatsangehoerigkeit Familienstand Behinderung".split(),
+    [
+        "sex",
+        "Gender",
+        "age",
+        "customer_age",
+        "race",
+        "ethnicity",
+        "nationality",
+        "religion",
+        "disability",
+        "maritalStatus",
+        "Geschlecht",
+        "Alter",
+        "Nationalität",
+        "staatsangehoerigkeit",
+        "Familienstand",
+        "Behinderung",
+    ],
 )
 def test_columns_that_may_need_protection_are_said(tmp_path: Path, name: str) -> None:
     draft = infer(renamed(tmp_path, name), "churned")

@@ -126,8 +126,8 @@ def _parameters() -> str:
         for name, value in load_settings(environment).pipeline.parameters.items():
             if name not in known:
                 raise UserError(
-                    f"config/{environment}.yaml over defaults.yaml: pipeline.parameters.{name}: pipeline.json has no such"
-                    f" parameter; it has: {', '.join(known)}"
+                    f"config/{environment}.yaml over defaults.yaml: pipeline.parameters.{name}: pipeline.json has no"
+                    f" such parameter; it has: {', '.join(known)}"
                 )
             known[name].convert(value)
     return "those of config/ are known to pipeline.json"
