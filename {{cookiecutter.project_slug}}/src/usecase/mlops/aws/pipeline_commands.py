@@ -21,7 +21,11 @@ def deploy(
     env: Environment = "dev",
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only the difference is shown.")] = False,
 ) -> None:
-    """Show how pipeline.json with the environment's facts differs from what is deployed; --apply deploys it."""
+    """Show what deploying would change; --apply does it.
+
+    pipeline.json is filled with the facts and settings of the environment, and compared with what is deployed there. A
+    step without its network, keys, isolation, tags or limits is refused.
+    """
     from usecase.mlops.aws import pipeline
     from usecase.mlops.aws.platform import connect
 
@@ -56,7 +60,11 @@ def start(
         bool, typer.Option("--dry-run", help="Check everything and show what would be sent; change nothing.")
     ] = False,
 ) -> None:
-    """Start the deployed pipeline on data in S3, print the execution's ARN and end; `pipeline status` watches it."""
+    """Start an execution and print its ARN.
+
+    Code, contract and model card of this working tree are sent first; parameters are checked before. `pipeline status`
+    watches what was started. In one CI pipeline the same start twice is one execution.
+    """
     from usecase.mlops.aws.platform import connect
     from usecase.mlops.aws.start import prepare, send
     from usecase.mlops.aws.status import studio_link
@@ -87,7 +95,10 @@ def status(
     execution: Annotated[str, typer.Option(help="ARN or id of the execution. Default: the newest.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended; a line for each change.")] = False,
 ) -> None:
-    """Show the steps of an execution. Exit status: 0 succeeded, 1 failed or stopped, 3 still running."""
+    """Show the steps of an execution.
+
+    Exit status: 0 succeeded, 1 failed or stopped, 3 still running.
+    """
     from usecase.mlops.aws.platform import connect
     from usecase.mlops.aws.status import find_execution, studio_link, watch
 
