@@ -1,7 +1,9 @@
 """What the Baseline job finds: a model, its training rows, what Evaluate wrote, and the team's words, of each kind."""
 
+import shutil
 import tarfile
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,16 @@ class Case:
     task: str
     model: Model
     rows: pl.DataFrame
+
+    @cached_property
+    def output(self) -> Path:
+        """The outputs of the job, for tests that only read them."""
+        return self.run()
+
+    def copy(self, folder: Path) -> "Case":
+        """The same in another folder, for tests that damage it."""
+        shutil.copytree(self.folder, folder)
+        return Case(folder, self.task, self.model, self.rows)
 
     def run(self, output_dir: Path | None = None) -> Path:
         """Runs the job; returns its output folder."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import baseline_cases
 import numpy as np
 import polars as pl
 import pytest
@@ -42,9 +43,14 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return make_case(tmp_path_factory.mktemp("case"), request.param)
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_case(tmp_path_factory.mktemp("case"), "binary_classification")
+
+
 @pytest.fixture
-def binary(tmp_path: Path) -> Case:
-    return make_case(tmp_path, "binary_classification")
+def binary(original: Case, tmp_path: Path) -> Case:
+    return original.copy(tmp_path / "case")
 
 
 def read(file: Path) -> Any:
@@ -56,7 +62,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_outputs_are_written_and_the_same_again(case: Case) -> None:
-    first, again = case.run(), case.run(output_dir=case.folder / "again")
+    first, again = case.output, case.run(case.folder / "again")
     files = written(first)
     assert files.keys() >= FILES
     assert {name for name in files if name.endswith(".svg")} >= {"model_card/importance.svg", "model_card/groups_1.svg"}
@@ -65,12 +71,12 @@ def test_all_outputs_are_written_and_the_same_again(case: Case) -> None:
 
 
 def test_the_report_names_the_model(case: Case) -> None:
-    report = read(case.run() / "baseline/baseline_report.json")
+    report = read(case.output / "baseline/baseline_report.json")
     assert report == {"model_sha256": file_sha256(case.folder / "model/model.tar.gz"), "rows": 400}
 
 
 def test_answers_come_first_then_the_features_of_a_request(case: Case) -> None:
-    output = case.run()
+    output = case.output
     statistics = Statistics.load(output / "baseline/statistics.json")
     target = case.model.preprocessor.target
     answers = [target] if case.task == "regression" else [target, f"{target}_probability"]
@@ -90,7 +96,7 @@ def test_answers_come_first_then_the_features_of_a_request(case: Case) -> None:
 
 
 def test_drift_is_measured_from_what_the_model_answers_and_was_asked(case: Case) -> None:
-    baseline = DriftBaseline.load(case.run() / "baseline/drift_baseline.json")
+    baseline = DriftBaseline.load(case.output / "baseline/drift_baseline.json")
     assert baseline.rows == 400
     assert list(baseline.features) == REQUESTED
     kinds = {name: part.kind for name, part in baseline.features.items()}
@@ -107,6 +113,14 @@ def test_drift_is_measured_from_what_the_model_answers_and_was_asked(case: Case)
         assert isinstance(baseline.prediction, Category)
         assert sum(baseline.prediction.shares.values()) == pytest.approx(1)
         assert isinstance(baseline.probability, Numeric)
+
+
+def test_a_feature_may_be_called_like_the_probability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"name": "churned_probability", "type": "number", "role": "feature"}
+    monkeypatch.setattr(baseline_cases, "FEATURES", [*baseline_cases.FEATURES, named])
+    case = make_case(tmp_path, "binary_classification")
+    names = [feature.name for feature in Statistics.load(case.output / "baseline/statistics.json").features]
+    assert names == ["churned", "churned_probability_", *REQUESTED, "churned_probability"]
 
 
 # Importance
@@ -127,7 +141,7 @@ def test_contributions_add_up_to_the_margin_and_inputs_to_their_columns(case: Ca
 
 
 def test_importance_has_the_layout_of_clarify(case: Case) -> None:
-    content = read(case.run() / "explanation/importance.json")
+    content = read(case.output / "explanation/importance.json")
     label = content["explanations"]["kernel_shap"]["label0"]
     values = label["global_shap_values"]
     assert set(values) == {*REQUESTED, "twice"}

@@ -30,9 +30,16 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                      champion_metric={"regression": "r2"}.get(request.param, "accuracy"))  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_case(
+        tmp_path_factory.mktemp("case"), "binary_classification", thresholds={"log_loss": {"maximum": 0.0}}
+    )
+
+
 @pytest.fixture
-def binary(tmp_path: Path) -> Case:
-    return make_case(tmp_path, "binary_classification", thresholds={"log_loss": {"maximum": 0.0}})
+def binary(original: Case, tmp_path: Path) -> Case:
+    return original.copy(tmp_path / "case")
 
 
 class Page(HTMLParser):
@@ -66,7 +73,7 @@ class Page(HTMLParser):
 
 
 def html_of(case: Case) -> str:
-    return (case.run() / "model_card/model_card.html").read_text(encoding="utf-8")
+    return (case.output / "model_card/model_card.html").read_text(encoding="utf-8")
 
 
 # The team's words
@@ -94,6 +101,13 @@ def test_the_file_that_the_repository_is_born_with_is_not_filled_in(tmp_path: Pa
     assert found.risk_rating == "Unknown"
 
 
+def test_a_risk_rating_may_be_explained(tmp_path: Path) -> None:
+    found = words(tmp_path, "## Risks and ethical considerations\nrisk rating: LOW, since a person decides.\n")
+    assert found.risk_rating == "Low"
+    assert found.sections["Risks and ethical considerations"] == "since a person decides."
+    assert words(tmp_path, "## Purpose\nRisk rating: lowest\n").risk_rating == "Unknown"
+
+
 def test_a_heading_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two sections have the same heading"):
         words(tmp_path, "## Purpose\na\n## Purpose\nb\n")
@@ -111,7 +125,9 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(case: Case) -> None:
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
     ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    assert set(re.findall(r"url\(#(.*?)\)", text)) <= set(ids)
     assert '<meta name="viewport"' in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
@@ -174,13 +190,19 @@ def test_a_gate_without_anything_to_compare_is_not_called_passed(tmp_path: Path)
     assert "Not compared: no version is approved yet." in Page(text).text
 
 
-def test_an_infinite_gap_is_shown(binary: Case) -> None:
+def test_values_that_are_no_number_are_shown_but_not_sent(binary: Case) -> None:
     file = binary.folder / "evaluation/quality.json"
     quality = json.loads(file.read_text())
     quality["checks"][0]["value"] = float("inf")
     file.write_text(json.dumps(quality))
+    file = binary.folder / "evaluation/evaluation.json"
+    evaluation = json.loads(file.read_text())
+    evaluation["binary_classification_metrics"]["cost"] = {"value": float("nan")}
+    file.write_text(json.dumps(evaluation))
     output = binary.run()
     assert "inf" in Page((output / "model_card/model_card.html").read_text()).text
+    assert "cost" in Page((output / "model_card/model_card.html").read_text()).text
+    assert "NaN" not in (output / "model_card/model_card.json").read_text()
     assert "Infinity" not in (output / "model_card/model_card.json").read_text()
 
 
@@ -188,7 +210,7 @@ def test_an_infinite_gap_is_shown(binary: Case) -> None:
 
 
 def test_markdown_says_the_same_and_names_the_plots(case: Case) -> None:
-    folder = case.run() / "model_card"
+    folder = case.output / "model_card"
     text = (folder / "model_card.md").read_text(encoding="utf-8")
     pictures = set(re.findall(r"!\[.*?\]\((.*?)\)", text))
     assert pictures == {file.name for file in folder.glob("*.svg")}
@@ -199,7 +221,7 @@ def test_markdown_says_the_same_and_names_the_plots(case: Case) -> None:
 
 
 def test_plots_are_svg_with_text_and_without_dates(case: Case) -> None:
-    for file in (case.run() / "model_card").glob("*.svg"):
+    for file in (case.output / "model_card").glob("*.svg"):
         text = file.read_text(encoding="utf-8")
         root = ElementTree.fromstring(text)
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -215,6 +237,12 @@ def test_labels_are_text_and_long_ones_are_cut() -> None:
     assert "x" * 33 not in svg
 
 
+def test_a_confusion_matrix_of_too_many_classes_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case(tmp_path, "multiclass_classification")
+    monkeypatch.setattr(plots, "MAX_CLASSES", 2)
+    assert "Confusion matrix" not in html_of(case)
+
+
 @pytest.mark.parametrize("rows", [1, 3, 9, 1000])
 def test_few_and_many_test_rows_make_a_calibration(rows: int) -> None:
     said = np.linspace(0, 1, rows)
@@ -228,7 +256,7 @@ def test_few_and_many_test_rows_make_a_calibration(rows: int) -> None:
 
 
 def card_of(case: Case) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((case.run() / "model_card/model_card.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads((case.output / "model_card/model_card.json").read_text(encoding="utf-8"))
     return content
 
 

@@ -439,6 +439,12 @@ def test_numbers_that_repeat_keep_their_own_bins() -> None:
     assert found.shares == pytest.approx([0.8, 0.15, 0.05])
 
 
+def test_a_constant_is_a_single_bin() -> None:
+    found = drift.distribution(profiled(pl.DataFrame({"gain": [7.0] * 4}))[0])
+    assert isinstance(found, drift.Numeric)
+    assert (found.cuts, found.shares, found.minimum, found.maximum) == ([], [1.0], 7.0, 7.0)
+
+
 def test_each_kind_of_column_has_its_distribution() -> None:
     found = {column.name: drift.distribution(column) for column in profiled(ROWS, labels=("age",))}
     assert {name: part.kind for name, part in found.items()} == {

@@ -18,6 +18,7 @@ from usecase.mlops.baseline.profile import ColumnProfile
 from usecase.mlops.baseline.sagemaker_card import FILE_NAME as CARD_JSON
 from usecase.mlops.baseline.sagemaker_card import sagemaker_card
 from usecase.mlops.check import as_text
+from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256, write_json
 from usecase.mlops.job import run_job
@@ -118,7 +119,7 @@ def profile_rows(train_dir: Path, model: Model) -> Profiles:
     profiles: list[ColumnProfile] = []
     sample, start = [], 0
     for rows in _batches(files, names):
-        columns = [*_answers(predict_fn(rows, model), contract.target.name), *rows.iter_columns()]
+        columns = [*_answers(predict_fn(rows, model), contract), *rows.iter_columns()]
         if not profiles:
             labels = [bool(model.preprocessor.classes), *([False] * (len(columns) - 1))]
             profiles = [ColumnProfile(c.name, c.dtype, label) for c, label in zip(columns, labels, strict=True)]
@@ -131,11 +132,14 @@ def profile_rows(train_dir: Path, model: Model) -> Profiles:
     return Profiles(answers[0], answers[1] if len(answers) > 1 else None, profiles[len(answers) :], pl.concat(sample))
 
 
-def _answers(predictions: Predictions, target: str) -> Iterator[pl.Series]:
+def _answers(predictions: Predictions, contract: Contract) -> Iterator[pl.Series]:
     """What the service answers for each row (n): the prediction, and for classifiers the probability of its class."""
-    yield pl.Series(target, predictions.values)
+    yield pl.Series(contract.target.name, predictions.values)
     if predictions.probabilities is not None:
-        yield pl.Series(f"{target}_probability", predictions.probabilities.max(axis=1).astype(np.float64))
+        name = f"{contract.target.name}_probability"
+        while name in contract.columns:
+            name += "_"
+        yield pl.Series(name, predictions.probabilities.max(axis=1).astype(np.float64))
 
 
 def _batches(files: list[Path], names: list[str]) -> Iterator[pl.DataFrame]:

@@ -1,5 +1,6 @@
 """The model card: its sections, as text, tables and plots. How they look is the matter of `page`."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -116,7 +117,7 @@ def make_card(evidence: Evidence) -> Card:
 
 def number(value: float | None) -> str:
     """A number in four digits, as people write it."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "-"
     if abs(value) >= 10_000 or value == int(value):
         return f"{value:,.0f}"
@@ -233,7 +234,8 @@ def _plots(evidence: Evidence) -> Iterator[Plot]:
         )
         svg = plots.curve(pr["recalls"], pr["precisions"], ("recall", "precision"), [share, share], "model")
         yield Plot("precision_recall", "Precision and recall", note, svg)
-    if counts := found.get("confusion_matrix"):
+    counts = found.get("confusion_matrix", {})
+    if 0 < len(counts) <= plots.MAX_CLASSES:
         note = "Test rows by actual and predicted class; stronger colour, larger share of the actual class."
         yield Plot("confusion", "Confusion matrix", note, plots.confusion(counts))
     bins = calibration_bins(evidence)

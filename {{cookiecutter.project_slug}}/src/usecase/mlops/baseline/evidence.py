@@ -22,7 +22,7 @@ RATINGS: tuple[Rating, ...] = ("Low", "Medium", "High", "Unknown")
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^##[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
-_RATING = re.compile(rf"^risk rating:[ \t]*({'|'.join(RATINGS)})\b.*$", re.MULTILINE | re.IGNORECASE)
+_RATING = re.compile(rf"^risk rating:[ \t]*({'|'.join(RATINGS)})\b[.,;:]?[ \t]*", re.MULTILINE | re.IGNORECASE)
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 

@@ -78,6 +78,7 @@ def _block(block: Block) -> str:
 def _figure(plot: Plot) -> str:
     label = _escape(f"{plot.title}. {plot.note}")
     svg = re.sub(r' id="[a-zA-Z0-9.]+_\d+"', "", plot.svg)  # of groups; nothing refers to them, and they repeat
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\1{plot.name}-", svg)  # other plots draw the same shapes
     svg = re.sub(r"#[0-9a-f]{6}(?=[;\"])", lambda found: COLOURS.get(found.group(), found.group()), svg)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
     caption = f"<figcaption><b>{_escape(plot.title)}</b> {_escape(plot.note)}</figcaption>"

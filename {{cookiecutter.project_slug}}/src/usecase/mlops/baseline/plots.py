@@ -49,6 +49,7 @@ NARROW = 0.1  # above a plot without a legend
 LETTER = 0.073  # how wide one is in a label, about
 MAX_LABEL = 32
 MAX_BARS = 20
+MAX_CLASSES = 25  # nobody reads the numbers of a larger confusion matrix
 MAX_POINTS = 1000
 BINS, MIN_BIN_ROWS = 10, 10
 

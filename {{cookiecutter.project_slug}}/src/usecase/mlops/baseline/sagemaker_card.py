@@ -180,6 +180,8 @@ def _training(evidence: Evidence) -> str:
 def _metrics(evidence: Evidence) -> MetricGroup:
     found: list[Metric] = []
     for name, metric in evidence.metrics.items():
+        if not math.isfinite(metric["value"]):
+            continue  # JSON has no such number
         spread = metric.get("standard_deviation")
         notes = None if spread is None else f"Standard deviation {number(spread)} (bootstrap)"
         found.append(SimpleMetric(name=name, type="number", value=metric["value"], notes=notes))
