@@ -64,7 +64,7 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
         name: str = "out",
     ) -> Path:
         monkeypatch.setattr(
-            "usecase.mlops.prepare.read_pieces", lambda path: read_pieces(path, piece_bytes)
+            "usecase.mlops.prepare.read_pieces", lambda path, numbers: read_pieces(path, piece_bytes, numbers)
         )  # small files in many pieces
         (tmp_path / "data_contract.yaml").write_text(contract)
         names = tuple(f"algo-{number + 1}" for number in range(hosts))

@@ -1,11 +1,14 @@
 """Files as other people send them: what is fine, and what is refused with one clear line."""
 
 import gzip
+import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from usecase.mlops.errors import UserError
 from usecase.mlops.tables import PIECE_BYTES, read_batches, read_pieces, read_table
@@ -49,6 +52,34 @@ def test_a_csv_in_pieces_is_the_whole_csv(tmp_path: Path, piece_bytes: int, line
     ]
     rows = pl.concat(piece.rows for piece in pieces)
     assert rows.rows() == [(str(i), f'line {i}{line_end}second "line", é', "x" * (i % 7) or None) for i in range(30)]
+
+
+NUMBERS = {"whole": pl.Int64(), "number": pl.Float64(), "other": pl.Float64()}
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(-1e300, 1e300)), min_size=1),
+    st.sampled_from(["{}", "{:e}", "{:.17g}", "{:+f}"]),
+)
+def test_numbers_are_the_same_read_at_once_or_from_text(pairs: list[tuple[int, float]], pattern: str) -> None:
+    text = "whole,number\n" + "".join(f"{whole},{pattern.format(number)}\n" for whole, number in pairs)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "data.csv").write_text(text)
+        (at_once,) = read_pieces(Path(folder) / "data.csv", numbers=NUMBERS)
+        words = read_table(Path(folder) / "data.csv")
+    assert at_once.rows.schema == {"whole": pl.Int64(), "number": pl.Float64()}
+    assert at_once.rows.equals(words.select(pl.col("whole").cast(pl.Int64), pl.col("number").cast(pl.Float64)))
+
+
+@pytest.mark.parametrize("cell", ["NA", "-", "1.5", "inf", "nan", "1e400", "99999999999999999999", "1_0", "0x1"])
+def test_what_may_be_no_number_is_read_as_text(tmp_path: Path, cell: str) -> None:
+    name = "whole" if cell in ("1.5", "99999999999999999999") else "number"
+    (tmp_path / "data.csv").write_text(f"{name},b\n1,x\n,x\n{cell},x\n" + "1,x\n" * 20)
+    pieces = list(read_pieces(tmp_path / "data.csv", 40, NUMBERS))
+    assert len(pieces) > 1
+    assert (
+        pl.concat(piece.rows for piece in pieces).rows() == [("1", "x"), (None, "x"), (cell, "x")] + [("1", "x")] * 20
+    )
 
 
 @pytest.mark.parametrize("content", [b"a,b\r" + b"1,x\r" * 99, b"\n\na,b\n\n" + b"1,x\n\n" * 99])

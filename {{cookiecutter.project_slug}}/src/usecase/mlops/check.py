@@ -109,6 +109,19 @@ def columns_of(contract: Contract, roles: tuple[str, ...] = KEPT) -> list[Column
     return [c for c in contract.table.fields if c.role in roles or (c.protected and "protected" in roles)]
 
 
+def number_types(contract: Contract) -> dict[str, pl.DataType]:
+    """The types of the columns whose cells may be read as numbers at once, blank ones as missing.
+
+    None, or not all, when the contract takes a number for missing, or a blank cell for wrong.
+    """
+    words = tuple(contract.table.missing_values)
+    return {
+        column.name: DTYPES[column.type]
+        for column in columns_of(contract)
+        if column.type in ("integer", "number") and "" in words and not _any_reads(words, *_reading(column))
+    }
+
+
 def check_rows(rows: pl.DataFrame, contract: Contract, roles: tuple[str, ...] = KEPT) -> Checked:
     """Give `rows` (text, or typed as Parquet has them) the contract's types, and collect what is wrong.
 

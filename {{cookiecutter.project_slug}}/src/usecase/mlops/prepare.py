@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from usecase.mlops import contract
-from usecase.mlops.check import TWICE, Checked, Problem, ProblemLog, check_rows, columns_of
+from usecase.mlops.check import TWICE, Checked, Problem, ProblemLog, check_rows, columns_of, number_types
 from usecase.mlops.contract import Contract
 from usecase.mlops.data_report import Tally, refuse
 from usecase.mlops.errors import UserError
@@ -97,7 +97,8 @@ class DataCheck:
         unique = {c.name: KeyLog() for c in columns_of(self._contract) if c.role == "id" or c.constraints.unique}
         starts: list[_Start] = []
         rows = 0
-        for piece, checked, keys in _ahead(self._check(_ahead(read_pieces(path)), list(unique), contents)):
+        read = _ahead(read_pieces(path, numbers=number_types(self._contract)))
+        for piece, checked, keys in _ahead(self._check(read, list(unique), contents)):
             if not checked.frame.width:
                 refuse([str(problem) for problem in checked.problems])
             file = piece.file.name if name_files else ""
