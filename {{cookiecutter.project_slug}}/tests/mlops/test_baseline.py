@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import xgboost as xgb
-from baseline_cases import TASKS, Case, add_features, make_case, use_own_handlers
+from baseline_cases import TASKS, Case, add_features, make_case, predict, use_own_handlers
 
 from usecase.mlops.baseline import explain
 from usecase.mlops.baseline.drift import Category, DriftBaseline, Numeric
@@ -111,8 +111,12 @@ def test_drift_is_measured_from_what_the_model_answers_and_was_asked(case: Case)
         assert baseline.probability is None
     else:
         assert isinstance(baseline.prediction, Category)
-        assert sum(baseline.prediction.shares.values()) == pytest.approx(1)
+        answers = predict(case.rows, case.model)
+        counted = pl.Series([str(value).lower() for value in answers.values]).value_counts(normalize=True)
+        assert baseline.prediction.shares == pytest.approx(dict(counted.rows()))
         assert isinstance(baseline.probability, Numeric)
+        assert answers.probabilities is not None
+        assert baseline.probability.maximum == answers.probabilities.max()
 
 
 def test_a_feature_may_be_called_like_the_probability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
