@@ -163,3 +163,19 @@ def test_batches_are_split_like_the_whole() -> None:
     parts = [split(batch, CONTRACT) for batch in (rows()[:7], rows()[7:8], rows()[8:])]
     for name, part in split(rows(), CONTRACT).items():
         assert pl.concat(batch[name] for batch in parts).equals(part)
+
+
+@pytest.mark.parametrize(
+    ("kind", "enum", "values"),
+    [
+        ("string", ["no", "yes"], ["no", "yes", "no"]),
+        ("integer", [3, 1, 2], [2, 1, 3]),
+        ("boolean", None, [True, False]),
+    ],
+)
+def test_labels_are_the_positions_of_classes(kind: str, enum: list[str | int] | None, values: list[object]) -> None:
+    target = {"name": "goal", "type": kind, "role": "target", **({"constraints": {"enum": enum}} if enum else {})}
+    contract = Contract.model_validate({"name": "things", "schema": {"fields": [FIELDS[1], target]}})
+    frame = pl.DataFrame({"size": [float(i) for i in range(len(values))], "goal": values})
+    positions = [contract.classes.index(value) for value in values]  # type: ignore[arg-type]
+    assert Preprocessor.fit(frame, contract).labels(frame).tolist() == positions

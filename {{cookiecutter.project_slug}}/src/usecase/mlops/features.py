@@ -48,21 +48,19 @@ class Input(BaseModel):
             return [self.name, f"{self.name}.month", f"{self.name}.weekday"]
         return [self.name]
 
-    def encode(self, values: pl.Series) -> pl.DataFrame:
-        """`values` (n rows) as n x len(feature_names) float32 columns; missing values are NaN."""
-        if self.kind == "number":
-            seconds = values.dtype == pl.Duration
-            parts = [values.dt.total_milliseconds() / 1000 if seconds else values.cast(pl.Float32)]
-        elif self.kind == "date":
-            parts = [values.cast(pl.Date).cast(pl.Int32), values.dt.month(), values.dt.weekday()]
-        else:
-            text = values.cast(pl.String)
-            parts = [text == category for category in self.categories]
-        columns = [
-            part.cast(pl.Float32).fill_null(np.nan).alias(name)
-            for part, name in zip(parts, self.feature_names, strict=True)
-        ]
-        return pl.DataFrame(columns)
+    def encode(self, values: pl.Series, columns: Matrix) -> None:
+        """Write `values` (n rows) into `columns`, n x len(feature_names); missing values are NaN."""
+        if self.kind == "category":
+            codes = values.cast(pl.String).cast(pl.Enum(self.categories), strict=False).to_physical().cast(pl.Float32)
+            columns[:] = codes.to_numpy()[:, None] == np.arange(len(self.categories))
+            if values.null_count():
+                columns[values.is_null().to_numpy()] = np.nan
+            return
+        numbers = [values.dt.total_milliseconds() / 1000 if values.dtype == pl.Duration else values]
+        if self.kind == "date":
+            numbers = [values.cast(pl.Date).cast(pl.Int32), values.dt.month(), values.dt.weekday()]
+        for position, column in enumerate(numbers):
+            columns[:, position] = column.cast(pl.Float32).to_numpy()
 
 
 class Preprocessor(BaseModel):
@@ -109,16 +107,21 @@ class Preprocessor(BaseModel):
 
     def transform(self, rows: pl.DataFrame) -> Matrix:
         """Typed rows (n) as the model's matrix, n x len(feature_names), float32, NaN where a value is missing."""
-        parts = [item.encode(rows[item.name]) for item in self.inputs]
-        return pl.concat(parts, how="horizontal").to_numpy()
+        matrix: Matrix = np.empty((rows.height, len(self.feature_names)), np.float32)
+        start = 0
+        for item in self.inputs:
+            end = start + len(item.feature_names)
+            item.encode(rows[item.name], matrix[:, start:end])
+            start = end
+        return matrix
 
     def labels(self, rows: pl.DataFrame) -> npt.NDArray[np.float64]:
         """The target of `rows` as numbers: the class index, or the value itself for regression."""
         target = rows[self.target]
         if not self.classes:
             return target.cast(pl.Float64).to_numpy()
-        index = {label: position for position, label in enumerate(self.classes)}
-        return np.array([index[label] for label in target.to_list()], dtype=np.float64)
+        index = {label: float(position) for position, label in enumerate(self.classes)}
+        return target.replace_strict(index, return_dtype=pl.Float64).to_numpy()
 
     @classmethod
     def _read(cls, file: Path) -> "Preprocessor":
