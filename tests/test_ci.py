@@ -311,6 +311,7 @@ def test_gitleaks_reads_the_merge_requests_commits_else_the_whole_history(baked:
 def test_an_image_is_pushed_by_the_publishing_job_alone(baked: Path, tmp_path: Path) -> None:
     variables = {
         "CI_COMMIT_SHA": "abc",
+        "CI_PROJECT_URL": "https://gitlab.example.com/ds/churn",
         "CI_REGISTRY": "registry.example.com",
         "CI_REGISTRY_IMAGE": "registry.example.com/ds/churn",
         "CI_REGISTRY_USER": "user",
@@ -319,11 +320,15 @@ def test_an_image_is_pushed_by_the_publishing_job_alone(baked: Path, tmp_path: P
     }
     built = run_script(baked, "build-image", tmp_path, variables)
     assert "<build-arg:REGISTRY=mirror.example.com>" in built
+    assert "<build-arg:GIT_SHA=abc>" in built
     assert "output" not in built
     assert "secret" not in built
     private = {"NETRC_FILE": "/netrc", "UV_DEFAULT_INDEX": "https://index.example.com/simple"}
     published = run_script(baked, "publish-image", tmp_path, {**variables, **private})
-    assert "<--output><type=image,name=registry.example.com/ds/churn/usecase:abc,push=true>" in published
+    assert (
+        "<--output><type=image,name=registry.example.com/ds/churn/usecase:abc,push=true,oci-mediatypes=false>"
+        in published
+    )
     assert "<--secret><id=netrc,src=/netrc>" in published
     assert "<build-arg:UV_DEFAULT_INDEX=https://index.example.com/simple>" in published
     login = yaml.safe_load((tmp_path / ".docker/config.json").read_text())
@@ -338,9 +343,10 @@ def test_each_use_case_of_a_monorepo_has_an_image_with_a_name_gitlab_takes(
 ) -> None:
     shutil.copytree(baked, tmp_path / "repository" / folder)
     registry = {"CI_REGISTRY": "registry.example.com", "CI_REGISTRY_USER": "user", "CI_REGISTRY_PASSWORD": "secret"}
-    image = {"CI_COMMIT_SHA": "abc", "CI_REGISTRY_IMAGE": "registry.example.com/ds/ml"}
+    image = {"CI_COMMIT_SHA": "abc", "CI_PROJECT_URL": "https://gitlab.example.com/ds/ml"}
+    image |= {"CI_REGISTRY_IMAGE": "registry.example.com/ds/ml"}
     published = run_script(tmp_path / "repository", "publish-image", tmp_path, registry | image, folder)
-    assert f"name=registry.example.com/ds/ml/{name}:abc,push=true" in published
+    assert f"name=registry.example.com/ds/ml/{name}:abc,push=true,oci-mediatypes=false" in published
 
 
 def test_tests_that_the_test_job_leaves_out_run_in_another(baked: Path) -> None:

@@ -102,6 +102,19 @@ def test_it_starts_the_prediction_service_as_sagemaker_asks(baked: Path) -> None
     assert 'CMD ["serve"]' in dockerfile(baked)
 
 
+def test_the_image_says_what_it_was_built_from(baked: Path) -> None:
+    labels = re.findall(r'(org\.opencontainers\.image\.\w+)="([^"]+)"', dockerfile(baked))
+    assert {
+        "org.opencontainers.image.revision": "${GIT_SHA}",
+        "org.opencontainers.image.source": "${SOURCE_URL}",
+    }.items() <= dict(labels).items()
+    built = (baked / ".gitlab/ci/image.yml").read_text(encoding="utf-8")
+    assert all(
+        f"build-arg:{name}=" in built
+        for name in re.findall(r"^ARG (GIT_SHA|SOURCE_URL)", dockerfile(baked), re.MULTILINE)
+    )
+
+
 def test_every_base_image_can_come_from_a_mirror(baked: Path) -> None:
     text = dockerfile(baked)
     values: dict[str, str] = {}

@@ -18,6 +18,7 @@ FILE_NAME = "model.ubj"
 ARCHIVE = "model.tar.gz"
 
 CODE = "code"
+LEFT_OUT = ("__pycache__", "*.py[co]", "*.egg-info", ".*")  # of the code
 HANDLERS = '''\
 """The handlers, where AWS's XGBoost server looks for them."""
 
@@ -88,8 +89,7 @@ def add_code(code_dir: Path, model_dir: Path) -> None:
     """
     if not (code_dir / "usecase").is_dir():
         raise UserError(f"{code_dir}: holds no package `usecase`: pass the folder that src/ is copied to")
-    left_out = shutil.ignore_patterns("__pycache__", "*.py[co]", "*.egg-info", ".*")
-    shutil.copytree(code_dir, model_dir / CODE, ignore=left_out, dirs_exist_ok=True)
+    shutil.copytree(code_dir, model_dir / CODE, ignore=shutil.ignore_patterns(*LEFT_OUT), dirs_exist_ok=True)
     (model_dir / CODE / "inference.py").write_text(HANDLERS)
 
 

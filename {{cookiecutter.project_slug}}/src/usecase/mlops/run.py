@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from usecase.mlops.engine import Engine, Execution, StepEvent
 from usecase.mlops.engine.storage import Store
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256
-from usecase.mlops.registry import REGISTRY, LocalRegistry
+from usecase.mlops.registry import PENDING, REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
 from usecase.mlops.tracking import RunRecord, evaluation_metrics, training_curves, training_trials
 
@@ -29,6 +29,7 @@ LOCK = Path("uv.lock")
 
 MODEL_CARD = Path("docs/model_card.md")
 NO_CHAMPION = "none"
+APPROVAL_STATUS = "ModelApprovalStatus"
 ROLES = ("ProcessingRoleArn", "TrainingRoleArn", "InferenceRoleArn")
 
 # Logical locations, as a deployed pipeline has S3 URIs there; the engine maps them to files of the repository.
@@ -112,9 +113,7 @@ def run_pipeline(
     }
     facts = {name: value for name, value in facts.items() if name in engine.definition.parameters}
     chosen = settings.pipeline.parameters | dict(overrides)
-    for name in chosen:
-        if name in facts:  # hashes and locations are evidence, not a choice
-            raise UserError(f"parameter {name} is filled by the run itself: take it out")
+    refuse_evidence(chosen, facts)
     parameters = facts | chosen
     started = time.time()
     execution = engine.run(parameters)
@@ -190,6 +189,15 @@ def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | 
         "ContractHash": contract.sha256,
         "LockHash": lock_sha256(),
     }
+
+
+def refuse_evidence(chosen: Mapping[str, object], filled: Iterable[str]) -> None:
+    """Raise UserError for a chosen parameter that is evidence: a hash, a gate, a location, or a person's decision."""
+    for name in chosen:
+        if name in filled:
+            raise UserError(f"parameter {name} is filled in at the start: take it out")
+    if chosen.get(APPROVAL_STATUS, PENDING) != PENDING:
+        raise UserError(f"parameter {APPROVAL_STATUS}: a person approves or rejects, by `usecase approve` or `reject`")
 
 
 def lock_sha256() -> str:

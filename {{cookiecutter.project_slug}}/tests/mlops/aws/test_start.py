@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from usecase.mlops.aws.platform import PlatformFacts
-from usecase.mlops.aws.start import APPROVAL_STATUS
+from usecase.mlops.run import APPROVAL_STATUS
 
 from .conftest import put_image
 
@@ -144,9 +144,9 @@ def test_a_dry_run_shows_all_and_changes_nothing(
         (["--data", DATA, "--params", "MaxDept=6"], "unknown parameter: MaxDept; the pipeline has: "),
         (["--data", DATA, "--params", "MaxDepth=deep"], "parameter MaxDepth: 'deep' is not a whole number"),
         (["--data", DATA, "--params", "MaxDepth"], "params: 'MaxDepth' is no Name=value"),
-        (["--data", DATA, "--params", "GitSha=abc"], "parameter GitSha is filled by the start itself: take it out"),
-        (["--data", DATA, "--params", "ChampionTolerance=1"], "parameter ChampionTolerance is filled by the start"),
-        (["--data", DATA, "--params", "TrainingRoleArn=x"], "parameter TrainingRoleArn is filled by the start itself"),
+        (["--data", DATA, "--params", "GitSha=abc"], "parameter GitSha is filled in at the start: take it out"),
+        (["--data", DATA, "--params", "ChampionTolerance=1"], "parameter ChampionTolerance is filled in at the start"),
+        (["--data", DATA, "--params", "TrainingRoleArn=x"], "parameter TrainingRoleArn is filled in at the start"),
         (["--data", DATA, "--params", f"{APPROVAL_STATUS}=Approved"], "a person approves or rejects"),
         (["--data", DATA, "--image-tag", "other"], "churn:other: there is no such image"),
     ],

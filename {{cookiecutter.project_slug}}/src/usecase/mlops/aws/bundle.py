@@ -13,6 +13,7 @@ from pathlib import Path
 
 from usecase.mlops.aws.upload import Artifact
 from usecase.mlops.errors import UserError
+from usecase.mlops.model import LEFT_OUT
 from usecase.mlops.settings import Settings
 
 KIND = "code"
@@ -26,7 +27,6 @@ IMAGE_PACKAGES = (
     *("python-dateutil", "six"),
 )
 PLATFORM = "x86_64-manylinux_2_28"  # the image is Ubuntu 22.04 (glibc 2.35); every wheel of our lock has this or older
-LEFT_OUT = ("__pycache__", "*.py[co]", "*.egg-info", ".*")
 # Written by the installer for itself; they differ from one machine to the next.
 INSTALLER_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
 

@@ -82,12 +82,9 @@ def _check(path: Path, environment: str) -> "CheckedData":
 
 def _connect(environment: str) -> "tuple[DataPlace, Any]":
     from usecase.mlops.aws.data import DataPlace
-    from usecase.mlops.aws.platform import read_platform, session
-    from usecase.mlops.settings import load_settings
+    from usecase.mlops.aws.platform import connect
 
-    settings = load_settings(environment)
-    connection = session(settings)
-    facts = read_platform(connection, settings)
+    connection, settings, facts = connect(environment)
     return DataPlace(facts.data_bucket, facts.data_kms_key_arn, settings.project, settings.aws_account), connection
 
 

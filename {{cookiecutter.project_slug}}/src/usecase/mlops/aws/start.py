@@ -24,12 +24,11 @@ from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.contract import Contract
 from usecase.mlops.engine.definition import Definition, ParameterValue
 from usecase.mlops.errors import UserError
-from usecase.mlops.registry import MODEL_DATA, PENDING
+from usecase.mlops.registry import MODEL_DATA
 from usecase.mlops.render import FACT_PARAMETERS
-from usecase.mlops.run import MODEL_CARD, NO_CHAMPION, start_parameters
+from usecase.mlops.run import MODEL_CARD, NO_CHAMPION, refuse_evidence, start_parameters
 from usecase.mlops.settings import Settings
 
-APPROVAL_STATUS = "ModelApprovalStatus"
 MAXIMUM_VALUE = 1024  # characters of a parameter's value (PipelineParameter, API reference)
 MAXIMUM_URI = 256  # characters of what a registered version keeps (CustomerMetadataValue), and which they may be
 URI = re.compile(r"s3://(?P<bucket>[a-z0-9.-]+)/(?P<key>[\w.:/=+@ -]+)")
@@ -163,11 +162,7 @@ def _bind(
     definition: Definition, evidence: Mapping[str, ParameterValue], overrides: Mapping[str, str]
 ) -> dict[str, ParameterValue]:
     """The parameters to start with, in their types; what is not given keeps the default of the deployed pipeline."""
-    for name in overrides:
-        if name in evidence or name in FACT_PARAMETERS:  # hashes, gates and locations are evidence, not a choice
-            raise UserError(f"parameter {name} is filled by the start itself: take it out")
-    if overrides.get(APPROVAL_STATUS, PENDING) != PENDING:
-        raise UserError(f"parameter {APPROVAL_STATUS}: a person approves or rejects, by `usecase approve` or `reject`")
+    refuse_evidence(overrides, {*evidence, *FACT_PARAMETERS})
     given = {**{name: value for name, value in evidence.items() if name in definition.parameters}, **overrides}
     bound = definition.bind(given)
     for name in given:
