@@ -17,6 +17,7 @@ import pytest
 import xgboost as xgb
 from baseline_cases import TASKS, Case, add_features, make_case, predict, use_own_handlers
 
+from usecase.mlops.baseline import __main__ as job
 from usecase.mlops.baseline import explain
 from usecase.mlops.baseline.drift import Category, DriftBaseline, Numeric
 from usecase.mlops.baseline.model_monitor import Constraints, Statistics
@@ -152,6 +153,17 @@ def test_importance_has_the_layout_of_clarify(case: Case) -> None:
     assert list(values.values()) == sorted(values.values(), reverse=True)
     assert max(values.values()) > 0
     assert isinstance(label["expected_value"], list) == (case.task == "multiclass_classification")
+
+
+def test_the_rows_that_are_explained_are_a_sample_of_all_parts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = case.rows.select(REQUESTED)
+    assert job.profile_rows(case.folder / "train", case.model).sample.equals(rows)
+    monkeypatch.setattr(explain, "MAX_ROWS", 100)
+    sample = job.profile_rows(case.folder / "train", case.model).sample
+    assert sample.height == sample.unique().height == 100
+    assert sample.join(rows, on=REQUESTED, nulls_equal=True).height == 100
+    assert 20 < sample.join(rows.head(150), on=REQUESTED, nulls_equal=True).height < 55
+    assert job.profile_rows(case.folder / "train", case.model).sample.equals(sample)
 
 
 def test_many_matrix_columns_are_explained_by_fewer_rows(binary: Case, monkeypatch: pytest.MonkeyPatch) -> None:
