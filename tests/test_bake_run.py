@@ -142,9 +142,9 @@ def test_setup_asks_the_private_index(
 
 def test_make_alone_prints_every_verb(project: Path) -> None:
     printed = make(project).stdout
-    verbs = re.search(r"^\.PHONY: (.*)$", (project / "Makefile").read_text(), re.MULTILINE)
+    verbs = re.search(r"^VERBS := (.*)$", (project / "Makefile").read_text(), re.MULTILINE)
     assert verbs
-    for verb in verbs[1].split():
+    for verb in ("help", "setup", *verbs[1].split()):
         assert re.search(rf"^  {verb} +\S", printed, re.MULTILINE), verb
 
 
@@ -160,8 +160,17 @@ def test_from_a_csv_that_nobody_prepared_to_predictions(fresh: Path, kind: str) 
     ran = make(fresh, "run").stdout
     assert f"{metric} " in ran
     assert "Registered version 1, PendingManualApproval" in ran
-    assert make(fresh, "run").stdout.count("Cached") == 3
+    for gate in ("threshold", "champion", "overlap", "label_shift", "contract"):
+        assert re.search(rf"^Gate +{gate} +passed ", ran, re.MULTILINE), ran
+    (version,) = (fresh / ".local/registry").glob("*/1")
+    evidence = {"statistics.json", "constraints.json", "importance.json", "drift_baseline.json", "quality.json"}
+    assert evidence <= {file.name for file in version.iterdir()}
+    assert "<svg" in (version / "model_card/model_card.html").read_text()
+    assert make(fresh, "run").stdout.count("Cached") == 4
     make(fresh, "approve", "version=latest")
+    worse = make(fresh, "run", "params=NumRounds=1 MaxDepth=1 LearningRate=0.0001", code=2)
+    assert re.search(r"^Gate +champion +FAILED ", worse.stdout, re.MULTILINE), worse.stdout
+    assert re.search(rf"champion: {metric} \S+ is below \S+ of version 1 by ", worse.stderr), worse.stderr
     assert make(fresh, "registry").stdout.split()[:3] == ["1", "Approved", metric]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -250,7 +259,12 @@ def test_lint_and_tests_are_green_at_every_stage(template: Path, tmp_path: Path,
 
 @pytest.mark.slow
 def test_the_sdk_compiles_the_committed_pipeline(fresh: Path) -> None:
-    """`make pipeline` gives the same bytes, also after job code changed; another step in pipeline.py is noticed."""
+    """`make pipeline` gives the same bytes, also after job code changed; another step in pipeline.py is noticed.
+
+    The SDK's own classes read what Baseline writes.
+    """
+    sdk_tests = [str(fresh / ".uv/bin/uv"), "run", "--group", "sagemaker", "pytest", "-m", "sdk"]
+    assert " passed" in run(fresh, *sdk_tests).stdout
     committed = (fresh / "pipeline.json").read_bytes()
     train = fresh / "src/usecase/train.py"
     train.write_text(train.read_text() + "\n# an edit of job code\n")
