@@ -215,6 +215,8 @@ def test_a_word_for_missing_may_look_like_a_value(tmp_path: Path) -> None:
     frame = check_rows(rows(age=["-1", "40", "50", "60"], income=["-1", "-1.0", "2", "3"]), contract).frame
     assert frame["age"].to_list() == [None, 40, 50, 60]
     assert frame["income"].to_list() == [None, -1.0, 2, 3]
+    plain = check_rows(rows(plan=["basic", "pro", "pro", "pro"]), contract).frame
+    assert plain["plan"].to_list() == [None, "pro", "pro", "pro"]
     assert frame["joined"].to_list()[0] is frame["plan"].to_list()[0] is frame["active"].to_list()[0] is None
 
 

@@ -146,7 +146,9 @@ def test_parquet_gives_the_same_hash_and_parts(prepare: Prepare, tmp_path: Path)
 
 
 def test_several_hosts_are_as_one(prepare: Prepare) -> None:
-    frames = [rows()[:100], rows()[100:180], rows()[180:]]
+    twice = pl.concat([rows()[:120]] * 2).with_columns(id=rows()["id"])
+    last = rows(age=["-5", "150", *rows()["age"][2:]])[:60].with_columns(id=rows()["id"][180:])
+    frames = [twice[:100], twice[100:180].with_columns(plan=pl.lit("NA"), age=pl.lit("121")), last]
     one, two = prepare(*frames, name="one"), prepare(*frames, name="two", hosts=2)
     assert {path.name for path in (two / "train").iterdir()} == {
         "part-algo-1-00000.parquet",
@@ -158,7 +160,15 @@ def test_several_hosts_are_as_one(prepare: Prepare) -> None:
     merged = DataReport.load(two / "report").model_dump()
     alone = DataReport.load(one / "report").model_dump()
     assert merged == {**alone, "label_shift": pytest.approx(alone["label_shift"])}
+    assert merged["flagged_rows"] == 82
+    assert merged["overlap"]["test"] > 0
     assert Preprocessor.load(two / "preprocessor") == Preprocessor.load(one / "preprocessor")
+
+
+def test_a_column_is_a_copy_only_where_all_hosts_say_so(prepare: Prepare) -> None:
+    copied = rows(plan=["basic" if label == "no" else "pro" for label in rows()["churned"]])
+    out = prepare(copied[:120], rows()[120:], hosts=2)
+    assert DataReport.load(out / "report").rows == N
 
 
 def test_a_host_without_a_file_leaves_the_work_to_others(prepare: Prepare) -> None:
@@ -205,8 +215,9 @@ def test_what_needs_all_rows_is_refused_when_hosts_meet(prepare: Prepare) -> Non
     ],
 )
 def test_useless_data_is_refused_and_nothing_is_left(
-    prepare: Prepare, tmp_path: Path, changed: Columns, says: str, piece_bytes: int
+    prepare: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: Columns, says: str, piece_bytes: int
 ) -> None:
+    monkeypatch.setattr("usecase.mlops.prepare.PART_BYTES", 500)  # so that files are written before the last batch
     with pytest.raises(UserError, match=says) as error:
         prepare(rows(**changed), piece_bytes=piece_bytes)
     assert "\n" not in str(error.value)
@@ -245,6 +256,19 @@ def test_missing_values_of_a_unique_column_may_repeat(prepare: Prepare) -> None:
     assert prepare(rows(income=income), contract=contract, piece_bytes=500)
     with pytest.raises(UserError, match=r"column 'income', row 240: .* stands there twice$"):
         prepare(rows(income=[*income[:-1], "0"]), contract=contract, piece_bytes=500, name="again")
+
+
+@pytest.mark.parametrize(("words", "cell"), [("[NA]", " "), ("['', NA, '-1']", "-1")])
+def test_numbers_that_are_read_at_once_are_checked_alike(prepare: Prepare, words: str, cell: str) -> None:
+    contract = CONTRACT.replace("['', NA]", words)
+    frame = rows(age=[cell, *["30"] * (N - 1)])
+    if cell == " ":
+        with pytest.raises(UserError, match="column 'age', row 1: ' ' is no integer"):
+            prepare(frame, contract=contract)
+    else:
+        out = prepare(frame, contract=contract)
+        ages = pl.concat([part(out, name) for name in ("train", "validation", "test")])
+        assert ages["age"].null_count() == 1
 
 
 def test_warnings_are_counted_over_batches(prepare: Prepare) -> None:
