@@ -159,6 +159,11 @@ def test_several_hosts_are_as_one(prepare: Prepare) -> None:
         assert part(one, name).equals(part(two, name))
     merged = DataReport.load(two / "report").model_dump()
     alone = DataReport.load(one / "report").model_dump()
+    warnings = [sorted(report.pop("warnings"), key=len) for report in (merged, alone)]
+    assert [[warning.split(":")[-1] for warning in each] for each in warnings] == [
+        [" '-5' is below 0", " '150' is above 120 (and 80 more rows)"],
+        [" '-5' is below 0", " '121' is above 120 (and 80 more rows)"],
+    ]
     assert merged == {**alone, "label_shift": pytest.approx(alone["label_shift"])}
     assert merged["flagged_rows"] == 82
     assert merged["overlap"]["test"] > 0

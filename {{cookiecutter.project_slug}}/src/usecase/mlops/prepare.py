@@ -9,7 +9,7 @@ import shutil
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -144,19 +144,22 @@ class Preparation:
         self._tally = Tally.of(self.contract, self._hosts.current, list(self._hosts.names))
         self._waiting: dict[str, list[pl.DataFrame]] = {name: [] for name in SHARES}
         self._written: list[Path] = []
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> "Preparation":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        complete = False
         try:
             if error is None:
                 self._finish()
-        except BaseException:
-            self._take_back()
-            raise
-        if error is not None:
-            self._take_back()
+                complete = True
+        finally:
+            self._writer.shutdown()
+            if not complete:
+                self._take_back()
 
     def checked_batches(self, input_dir: Path) -> Iterator[pl.DataFrame]:
         """The rows of all data files in `input_dir` in the contract's types, in batches, in order. Raises UserError.
@@ -185,7 +188,12 @@ class Preparation:
         if rows.height:
             number = sum(file.parent.name == name for file in self._written)
             file = self._new(name, f"part-{self._hosts.current}-{number:05}.parquet")
-            rows.write_parquet(file, compression="snappy", statistics=False)  # whole files are read again
+            self._wait_for_writer()
+            self._writing = self._writer.submit(_write, rows, file)  # while the next batches are counted
+
+    def _wait_for_writer(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
 
     def _finish(self) -> None:
         self._tally.files = list(self._check.files.values())
@@ -199,6 +207,7 @@ class Preparation:
         for name, waiting in self._waiting.items():
             if waiting:
                 self._write_part(name)
+        self._wait_for_writer()
         fitted = self._new("preprocessor", f"preprocessor{suffix}.json")
         self._fitting.preprocessor(complete=self._alone).save(fitted.parent, fitted.name)
         shutil.copyfile(self._contract_file, self._new("preprocessor", contract.FILE_NAME))
@@ -213,6 +222,10 @@ class Preparation:
     def _take_back(self) -> None:
         for path in self._written:
             path.unlink(missing_ok=True)
+
+
+def _write(rows: pl.DataFrame, file: Path) -> None:
+    rows.write_parquet(file, compression="snappy", statistics=False)  # only whole files are read again
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:
