@@ -23,9 +23,10 @@ def train(
 ) -> None:
     """Train on the channels `train` and `validation` of `input_dir`; write the model folder and training.json.
 
-    `code_dir` holds the packages that the model answers with from now on: they go into the model folder.
+    `code_dir` holds the packages that the model answers with from now on: they go into the model folder. Of several
+    hosts only the first one writes. More hyperparameters: add them in pipeline.py and to what `main` reads.
     """
-    cluster = cluster or Cluster.read(Path())
+    cluster = cluster or Cluster()
     preprocessor = Preprocessor.load(input_dir / "preprocessor")
     with cluster.connected(), read_channels(input_dir, preprocessor, add_features) as channels:
         trained = fit(channels, preprocessor, hyperparameters)
@@ -34,10 +35,10 @@ def train(
 
     for folder in (model_dir, output_dir):
         folder.mkdir(parents=True, exist_ok=True)
+    model.add_code(code_dir, model_dir)
     trained.booster.save_model(model_dir / model.FILE_NAME)
     preprocessor.save(model_dir)
     shutil.copyfile(input_dir / "preprocessor" / contract.FILE_NAME, model_dir / contract.FILE_NAME)
-    model.add_code(code_dir, model_dir)
     (output_dir / "training.json").write_text(json.dumps(trained.report, indent=1))
 
 

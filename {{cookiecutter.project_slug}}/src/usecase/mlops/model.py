@@ -19,10 +19,12 @@ ARCHIVE = "model.tar.gz"
 
 CODE = "code"
 LEFT_OUT = ("__pycache__", "*.py[co]", "*.egg-info", ".*")  # of the code
+# AWS's XGBoost server imports the module SAGEMAKER_PROGRAM of the folder SAGEMAKER_SUBMIT_DIRECTORY, which may lie in
+# the unpacked archive (sagemaker_xgboost_container.serving and sagemaker_containers.modules in github.com/aws).
 HANDLERS = '''\
 """The handlers, where AWS's XGBoost server looks for them."""
 
-from usecase.inference import input_fn, model_fn, output_fn, predict_fn
+from usecase.mlops.handlers import input_fn, model_fn, output_fn, predict_fn
 
 __all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
 '''

@@ -5,12 +5,15 @@ resourceconfig.json ("How Amazon SageMaker Provides Training Information", SageM
 """
 
 import json
-import os
+import re
+import socket
 import tempfile
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,29 +25,31 @@ from xgboost.tracker import RabitTracker
 from usecase.mlops import model
 from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor
+from usecase.mlops.prepare import Hosts
 from usecase.mlops.tables import read_table
 
-# Above so many cells (rows x features) the matrix is made file by file and kept on disk: 200 million are 0.8 GB,
-# and XGBoost's copy as much again.
-MAXIMUM_CELLS = 200_000_000
+# With more cells (rows x features) than this on any host, the matrix is kept on disk. In memory a cell takes 7 bytes
+# where values are missing, 5 where none is (measured on 250 million), so this is 3.5 GB: half of an ml.m5.large.
+MAXIMUM_CELLS = 500_000_000
 EARLY_STOPPING_ROUNDS = 25
 TRACKER_PORT = 9091
 BOOTSTRAP_SECONDS, SILENCE_SECONDS = 600, 1800  # until all hosts have come; until a silent one counts as lost
 
-Score = tuple[float, xgb.Booster, dict[str, Any]]
 Rows = Callable[[pl.DataFrame], pl.DataFrame]
+Encode = Callable[[Path], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Range:
-    """Where a hyperparameter may lie; `kind` is how the search draws it around the given value."""
+    """What a hyperparameter may be: both ends belong to it. `logarithmic` is how the search draws, and no limit."""
 
     low: float
     high: float
     kind: Literal["integer", "logarithmic", "linear"] = "linear"
 
 
-# Hyperparameters of train.py with what they may be. XGBoost's own parameters among them are searched in SEARCHED.
+# `seed` decides which trials are drawn, and which rows and columns each of them samples. Without trials nothing is
+# drawn and nothing is sampled: the same data gives the same model whatever the seed.
 LIMITS = {
     "num_rounds": Range(1, 100_000, "integer"),
     "max_depth": Range(1, 64, "integer"),
@@ -52,93 +57,127 @@ LIMITS = {
     "seed": Range(0, 2**31 - 1, "integer"),
     "tuning_trials": Range(0, 500, "integer"),
 }
-SEARCHED = {
-    "max_depth": Range(2, 10, "integer"),
-    "learning_rate": Range(0.01, 0.3, "logarithmic"),
-    "min_child_weight": Range(0.1, 20, "logarithmic"),
-    "subsample": Range(0.6, 1.0),
-    "colsample_bytree": Range(0.5, 1.0),
-    "lambda": Range(0.1, 10, "logarithmic"),
-}
+OURS = ("num_rounds", "seed", "tuning_trials")  # the others are XGBoost's own
 
 
-def read_hyperparameters(folder: Path, defaults: Mapping[str, float] | None = None) -> dict[str, float]:
-    """The numbers in hyperparameters.json of `folder`, which SageMaker writes as text. Raises UserError."""
+def read_hyperparameters(folder: Path, limits: Mapping[str, Range] = LIMITS) -> dict[str, float]:
+    """The numbers in hyperparameters.json of `folder`, which SageMaker writes as text. Raises UserError.
+
+    Each name in `limits` must be there. More of XGBoost's parameters: pass `LIMITS | {"gamma": Range(0, 10)}`.
+    """
     file = folder / "hyperparameters.json"
     try:
-        given: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        given = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
-    return {**(defaults or {}), **{name: _number(name, text) for name, text in given.items()}}
+    missing = [name for name in limits if name not in given]
+    if missing:
+        raise UserError(f"hyperparameter {missing[0]}: is missing in {file}")
+    return {name: _number(name, str(text), limits) for name, text in given.items()}
 
 
-def _number(name: str, text: str) -> float:
-    if name not in LIMITS:
-        raise UserError(f"hyperparameter {name}: is not known; known are {', '.join(LIMITS)}")
-    limits = LIMITS[name]
+def _number(name: str, text: str, limits: Mapping[str, Range]) -> float:
+    if name not in limits:
+        raise UserError(f"hyperparameter {name}: is not known; known are {', '.join(limits)}")
+    limit = limits[name]
     try:
-        value = int(text) if limits.kind == "integer" else float(text)
+        value = int(text) if limit.kind == "integer" else float(text)
     except ValueError:
         value = float("nan")
-    if not limits.low <= value <= limits.high:
-        kind = "a whole number" if limits.kind == "integer" else "a number"
-        raise UserError(f"hyperparameter {name}: {text!r} is not {kind} from {limits.low:g} to {limits.high:g}")
+    if not limit.low <= value <= limit.high:
+        kind = "a whole number" if limit.kind == "integer" else "a number"
+        raise UserError(f"hyperparameter {name}: {text!r} is not {kind} from {limit.low:.10g} to {limit.high:.10g}")
     return value
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The hosts of a training job and which of them this is; XGBoost ranks them in the order of the list."""
+    """The hosts of a training job and which of them this is; the first one leads."""
 
-    hosts: Sequence[str]
-    current: str
+    hosts: Sequence[str] = ("algo-1",)
+    current: str = "algo-1"
+    port: int = TRACKER_PORT
+    wait_seconds: int = BOOTSTRAP_SECONDS
 
     @property
     def leader(self) -> bool:
-        """Whether this host keeps the model: SageMaker packs /opt/ml/model of every host into one archive."""
+        """Whether this host writes the model: SageMaker packs the files of all hosts, whose names must not clash."""
         return self.current == self.hosts[0]
 
     @classmethod
     def read(cls, config_dir: Path) -> "Cluster":
-        """From resourceconfig.json in `config_dir`; one host when there is none."""
-        file = config_dir / "resourceconfig.json"
-        if not file.exists():
-            return cls(["algo-1"], "algo-1")
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return cls(sorted(content["hosts"]), content["current_host"])
+        """From resourceconfig.json in `config_dir`; one host when there is none. Raises UserError."""
+        hosts = Hosts.read(config_dir / "resourceconfig.json")
+        return cls(sorted(hosts.names), hosts.current)
 
     @contextmanager
-    def connected(self, port: int = TRACKER_PORT) -> Iterator[None]:
+    def connected(self) -> Iterator[None]:
         """Inside of this, all hosts train one model. Raises UserError when one does not come or is lost."""
         if len(self.hosts) == 1:
             yield
             return
-        if self.leader:
-            tracker = RabitTracker(len(self.hosts), self.hosts[0], port, sortby="task", timeout=BOOTSTRAP_SECONDS)
-            tracker.start()
-            # waits beside us: it ends when every host has said goodbye
-            threading.Thread(target=tracker.wait_for, daemon=True).start()
-        arguments: dict[str, str | int | None] = {
-            "dmlc_tracker_uri": self.hosts[0],
-            "dmlc_tracker_port": port,
-            "dmlc_task_id": f"{self.hosts.index(self.current):06}",
-            "dmlc_timeout": SILENCE_SECONDS,
-            "dmlc_retry": BOOTSTRAP_SECONDS // 2,
-        }
         try:
-            with xgb.collective.CommunicatorContext(**arguments):
+            self._join()
+            try:
                 yield
+            finally:
+                xgb.collective.finalize()
         except xgb.core.XGBoostError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"{self.current} lost the other hosts ({', '.join(self.hosts)}): {reason}") from None
+            if "/collective/" not in str(error):
+                raise
+            causes = re.findall(r"^- \[[^]]*\]: (.+)$", str(error), re.MULTILINE) or [str(error).splitlines()[0]]
+            raise UserError(
+                f"{self.current} lost the other hosts ({', '.join(self.hosts)}): {causes[-1]}: see their logs"
+            ) from None
+
+    def _join(self) -> None:
+        """Meet the other hosts, which may start later than this one."""
+        address = self._address_of_leader()
+        if self.leader:
+            tracker = RabitTracker(len(self.hosts), address, self.port, sortby="task", timeout=self.wait_seconds)
+            tracker.start()
+            threading.Thread(target=_wait_for, args=[tracker], daemon=True).start()
+        end = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                with warnings.catch_warnings():  # of each attempt
+                    warnings.simplefilter("ignore", UserWarning)
+                    xgb.collective.init(
+                        dmlc_tracker_uri=address,
+                        dmlc_tracker_port=self.port,
+                        dmlc_task_id=f"{self.hosts.index(self.current):06}",
+                        dmlc_timeout=SILENCE_SECONDS,
+                        dmlc_retry=2,  # seconds; also when a lost leader is told goodbye
+                    )
+                return
+            except xgb.core.XGBoostError:
+                if time.monotonic() > end:
+                    raise
+
+    def _address_of_leader(self) -> str:
+        """Names of hosts are not known at once ("Running a container for distributed training", developer guide)."""
+        end = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                return socket.gethostbyname(self.hosts[0])
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise UserError(f"{self.current} does not find the host {self.hosts[0]!r}: {error}") from None
+            time.sleep(1)
+
+
+def _wait_for(tracker: RabitTracker) -> None:
+    """The tracker ends when every host has said goodbye. When one is lost, the training itself says so."""
+    with suppress(xgb.core.XGBoostError):
+        tracker.wait_for()
 
 
 class _Files(xgb.DataIter):
     """Hands the files of a channel to XGBoost one after the other, encoded."""
 
-    def __init__(self, files: Sequence[Path], encode: Callable[[Path], tuple[Any, Any]], cache: str | None) -> None:
+    def __init__(self, files: Sequence[Path], encode: Encode, cache: Path | None) -> None:
         self._files, self._encode, self._next = files, encode, 0
-        super().__init__(cache_prefix=cache)
+        super().__init__(cache_prefix=str(cache) if cache else None)
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """Give the next file; False when there is none."""
@@ -166,36 +205,57 @@ class Channels:
 def read_channels(
     input_dir: Path, preprocessor: Preprocessor, add_features: Rows, maximum_cells: int = MAXIMUM_CELLS
 ) -> Iterator[Channels]:
-    """The Parquet parts in `input_dir`/train and /validation, with derived features, encoded. Raises UserError."""
+    """The Parquet parts in `input_dir`/train and /validation, with derived features, encoded. Raises UserError.
+
+    Never more than one part is in memory as numbers: XGBoost keeps the bin of each value. When a host has more than
+    `maximum_cells`, all keep the bins on disk (in the folder of TMPDIR) and read them again in each round.
+    """
 
     def encode(path: Path) -> tuple[Any, Any]:
         rows = add_features(read_table(path))
         return preprocessor.transform(rows), preprocessor.labels(rows)
 
-    files = {channel: _parts(input_dir / channel) for channel in ("train", "validation")}
-    cells = sum(_height(file) for file in files["train"]) * len(preprocessor.feature_names)
+    files = {channel: sorted((input_dir / channel).glob("*.parquet")) for channel in ("train", "validation")}
+    _check_shares({channel: len(found) for channel, found in files.items()}, input_dir)
+    rows = sum(_height(file) for found in files.values() for file in found)
+    cells = max(_on_each_host(rows * len(preprocessor.feature_names)))
     with tempfile.TemporaryDirectory(prefix="usecase-matrix-") as folder:
-        if cells <= maximum_cells:
-            matrices = []
-            for paths in files.values():
-                data, labels = zip(*map(encode, paths), strict=True)
-                matrices.append(xgb.DMatrix(np.concatenate(data), label=np.concatenate(labels)))
-            yield Channels(*matrices)
-            return
-        print(f"{cells:,} cells are more than {maximum_cells:,}: the matrix is kept on disk", flush=True)
-        train = xgb.ExtMemQuantileDMatrix(_Files(files["train"], encode, os.path.join(folder, "train")))
-        cached = _Files(files["validation"], encode, os.path.join(folder, "validation"))
-        channels = Channels(train, xgb.ExtMemQuantileDMatrix(cached, ref=train))
+        cache = Path(folder) if cells > maximum_cells else None
+        if cache:
+            print(f"{cells:,} cells are more than {maximum_cells:,}: the matrix is kept on disk", flush=True)
+        train = _matrix(_Files(files["train"], encode, cache and cache / "train"))
+        channels = Channels(train, _matrix(_Files(files["validation"], encode, cache and cache / "validation"), train))
         del train
         yield channels
         del channels.train, channels.validation  # XGBoost deletes its files itself, before the folder goes
 
 
-def _parts(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        raise UserError(f"{folder}: holds no Parquet file: use fewer training instances than there are part files")
-    return files
+def _matrix(files: _Files, reference: xgb.DMatrix | None = None) -> xgb.DMatrix:
+    """Bins of all values; with a `reference`, in its bins."""
+    kind = xgb.ExtMemQuantileDMatrix if files.cache_prefix else xgb.QuantileDMatrix
+    return kind(files, ref=reference)
+
+
+def _check_shares(counts: Mapping[str, int], input_dir: Path) -> None:
+    """Every host needs a file of each channel; all hosts find out together, so that none waits for another."""
+    for channel, count in counts.items():
+        shares = _on_each_host(count)
+        if all(shares):
+            continue
+        if not any(shares):
+            raise UserError(f"{input_dir / channel}: holds no Parquet file: pass the outputs of Preprocess")
+        idle = shares.count(0)
+        raise UserError(
+            f"channel {channel}: {idle} of {len(shares)} hosts got none of its files ({sum(shares)} in all): set"
+            f" TrainingInstanceCount to {min(sum(shares), len(shares) - idle)} at most"
+        )
+
+
+def _on_each_host(number: int) -> list[int]:
+    """The `number` of every host, in their order."""
+    shares = np.zeros(xgb.collective.get_world_size(), dtype=np.int64)
+    shares[xgb.collective.get_rank()] = number
+    return [int(share) for share in xgb.collective.allreduce(shares, xgb.collective.Op.SUM)]
 
 
 def _height(file: Path) -> int:
@@ -210,43 +270,64 @@ class Trained:
     """The best booster, and training.json: its parameters, rounds and history, and every trial with its value."""
 
     booster: xgb.Booster
-    report: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One training: the best value of the validation metric, less is better, and each metric in every round."""
+
+    parameters: dict[str, Any]
+    value: float
+    booster: xgb.Booster
+    history: dict[str, dict[str, list[float]]]
 
 
 def fit(channels: Channels, preprocessor: Preprocessor, hyperparameters: Mapping[str, float]) -> Trained:
     """Boosted trees with early stopping on the validation rows; with `tuning_trials`, the best of so many more trials.
 
-    The search is seeded, so that it finds the same again; each trial is compared by the validation metric, less is
-    better. Hosts that train together draw the same trials.
+    The trials vary the given values and are compared by the validation metric, less is better. The same seed finds
+    the same again; hosts that train together make the same trial at the same time.
     """
-    given = {
-        "max_depth": int(hyperparameters["max_depth"]),
-        "learning_rate": hyperparameters["learning_rate"],
-    }
-    fixed: dict[str, Any] = {**model.OBJECTIVES[preprocessor.task], "tree_method": "hist"}
+    given = {name: value for name, value in hyperparameters.items() if name not in OURS}
+    rounds, seed = int(hyperparameters["num_rounds"]), int(hyperparameters["seed"])
+    fixed: dict[str, Any] = {**model.OBJECTIVES[preprocessor.task], "tree_method": "hist", "seed": seed}
     if preprocessor.task == "multiclass_classification":
         fixed["num_class"] = len(preprocessor.classes)
-    rounds, seed = int(hyperparameters["num_rounds"]), int(hyperparameters["seed"])
-    fixed["seed"] = seed
-    drawn = _draw(int(hyperparameters.get("tuning_trials", 0)), seed)
-    best: Score | None = None
-    trials = []
-    for number, parameters in enumerate([given, *drawn]):
-        value, booster, history = _boost(channels, {**fixed, **parameters}, rounds, verbose=not drawn)
-        trials.append({"parameters": parameters, "value": value, "rounds": booster.num_boosted_rounds()})
-        if best is None or value < best[0]:
-            best = value, booster, {"parameters": {**fixed, **parameters}, "history": history}
-        if drawn:
-            shown = ", ".join(f"{name} {setting:.4g}" for name, setting in parameters.items())
-            print(f"trial {number} of {len(drawn)}: {fixed['eval_metric']} {value:.5g} ({shown})", flush=True)
-    assert best is not None  # noqa: S101 - the given parameters are always tried
-    return Trained(best[1], {"rounds": best[1].num_boosted_rounds(), **best[2], "trials": trials if drawn else []})
+    metric = fixed["eval_metric"]
+
+    drawn = _draw(given, int(hyperparameters.get("tuning_trials", 0)), seed)
+    trials: list[dict[str, Any]] = []
+
+    def log(trial: _Trial) -> None:
+        shown = ", ".join(f"{name} {setting:.4g}" for name, setting in trial.parameters.items())
+        print(f"trial {len(trials)} of {len(drawn)}: {metric} {trial.value:.5g} ({shown})", flush=True)
+        trials.append(
+            {"parameters": trial.parameters, "value": trial.value, "rounds": trial.booster.num_boosted_rounds()}
+        )
+
+    best = _boost(channels, fixed, given, rounds, verbose=not drawn)
+    if drawn:
+        log(best)
+    for parameters in drawn:
+        trial = _boost(channels, fixed, parameters, rounds)
+        log(trial)
+        best = min(best, trial, key=lambda one: one.value)
+    report = {
+        "rounds": best.booster.num_boosted_rounds(),
+        "parameters": {**fixed, **best.parameters},
+        "history": best.history,
+        "trials": trials,
+    }
+    return Trained(best.booster, report)
 
 
-def _boost(channels: Channels, parameters: dict[str, Any], rounds: int, verbose: bool) -> Score:
+def _boost(
+    channels: Channels, fixed: Mapping[str, Any], parameters: dict[str, Any], rounds: int, verbose: bool = False
+) -> _Trial:
     history: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
-        parameters,
+        {**fixed, **parameters},
         channels.train,
         num_boost_round=rounds,
         evals=[(channels.train, "train"), (channels.validation, "validation")],
@@ -254,11 +335,11 @@ def _boost(channels: Channels, parameters: dict[str, Any], rounds: int, verbose:
         evals_result=history,
         verbose_eval=25 if verbose else False,
     )
-    return min(history["validation"][parameters["eval_metric"]]), booster, history
+    return _Trial(parameters, min(history["validation"][fixed["eval_metric"]]), booster, history)
 
 
-def _draw(count: int, seed: int) -> list[dict[str, Any]]:
-    """Random search (Bergstra and Bengio, 2012): `count` settings of SEARCHED, the same for the same seed."""
+def _draw(given: Mapping[str, float], count: int, seed: int) -> list[dict[str, Any]]:
+    """Random search (Bergstra and Bengio, 2012) around the `given` values: `count` trials, the same for each seed."""
     generator = np.random.default_rng(seed)
 
     def draw(limits: Range) -> float | int:
@@ -268,4 +349,19 @@ def _draw(count: int, seed: int) -> list[dict[str, Any]]:
             return float(np.exp(generator.uniform(np.log(limits.low), np.log(limits.high))))
         return float(generator.uniform(limits.low, limits.high))
 
-    return [{name: draw(limits) for name, limits in SEARCHED.items()} for _ in range(count)]
+    searched = _around(given)
+    return [{**given, **{name: draw(limits) for name, limits in searched.items()}} for _ in range(count)]
+
+
+def _around(given: Mapping[str, float]) -> dict[str, Range]:
+    """Where the search looks: near the `given` values, and near XGBoost's default of 1 for what is not given."""
+    depth, rate = int(given["max_depth"]), given["learning_rate"]
+    weight, penalty = (given.get(name) or 1 for name in ("min_child_weight", "lambda"))
+    return {
+        "max_depth": Range(max(1, depth - 2), min(64, depth + 3), "integer"),
+        "learning_rate": Range(rate / 3, min(1, rate * 3), "logarithmic"),
+        "min_child_weight": Range(weight / 10, weight * 10, "logarithmic"),
+        "subsample": Range(0.5, 1),
+        "colsample_bytree": Range(0.5, 1),
+        "lambda": Range(penalty / 10, penalty * 10, "logarithmic"),
+    }
