@@ -82,7 +82,7 @@ def test_from_a_csv_to_predictions(repository: Path) -> None:
     assert "auc" in first
     assert "Registered version 1, PendingManualApproval" in first
     assert "Logged" in first
-    assert "no version is approved yet" in first
+    assert "not compared: no version is approved yet" in first
     assert "make approve version=1" in first
 
     again = succeed(repository, "run")

@@ -1,6 +1,10 @@
 """Your tests of the model: that it is the same each time, and that the handlers serve it."""
 
 import json
+import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -16,13 +20,29 @@ from usecase.train import train
 
 ROOT = Path(__file__).parents[1]
 HYPERPARAMETERS = {"num_rounds": 20, "max_depth": 3, "learning_rate": 0.3, "seed": 1}
+# Two processes of this machine train as two hosts; only the first one's name must have an address.
+HOSTS = ["localhost", "second"]
+ONE_HOST = f"""
+import sys
+from pathlib import Path
+from usecase.mlops.training import Cluster
+from usecase.train import train
+
+src, folder, host, port = sys.argv[1:]
+inputs, model, report = (Path(folder) / host / name for name in ("in", "model", "report"))
+train(inputs, Path(src), model, report, {HYPERPARAMETERS}, Cluster({HOSTS}, host, int(port)))
+"""
 
 
-def train_once(folder: Path) -> Model:
+def prepared(folder: Path) -> Path:
     (folder / "data").mkdir()
     synthetic_rows(Contract.load(ROOT)).write_parquet(folder / "data" / "rows.parquet")
     preprocess(folder / "data", ROOT, folder / "out")
-    train(folder / "out", ROOT / "src", folder / "model", folder / "report", HYPERPARAMETERS)
+    return folder / "out"
+
+
+def train_once(folder: Path) -> Model:
+    train(prepared(folder), ROOT / "src", folder / "model", folder / "report", HYPERPARAMETERS)
     return model_fn(str(folder / "model"))
 
 
@@ -51,3 +71,22 @@ def test_the_service_answers_json_and_csv_alike(model: Model, rows: pl.DataFrame
 
 def test_the_order_of_columns_does_not_matter(model: Model, rows: pl.DataFrame) -> None:
     assert predict_fn(rows.select(reversed(rows.columns)), model).values == predict_fn(rows, model).values
+
+
+def test_of_two_hosts_only_the_first_writes(tmp_path: Path) -> None:
+    parts = prepared(tmp_path)
+    for number, host in enumerate(HOSTS):
+        shutil.copytree(parts / "preprocessor", tmp_path / host / "in" / "preprocessor")
+        for channel in ("train", "validation"):
+            (tmp_path / host / "in" / channel).mkdir()
+            half = pl.read_parquet(parts / channel / "*.parquet").gather_every(2, number)
+            half.write_parquet(tmp_path / host / "in" / channel / f"{number}.parquet")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-c", ONE_HOST, str(ROOT / "src"), str(tmp_path)]
+    workers = [subprocess.Popen([*command, host, port], stderr=subprocess.PIPE, text=True) for host in HOSTS]
+    said = [worker.communicate(timeout=120)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    assert predict_fn(synthetic_rows(Contract.load(ROOT), 5), model_fn(str(tmp_path / HOSTS[0] / "model"))).values
+    assert sorted(path.name for path in (tmp_path / HOSTS[1]).iterdir()) == ["in"]

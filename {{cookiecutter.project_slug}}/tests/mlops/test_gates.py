@@ -289,7 +289,7 @@ def test_label_shift() -> None:
     shift = {"value": 0.15, "standard_error": 0.01, "part": "test", "class": "yes"}
     found = on_data(limits)
     assert found["failed"] == 0
-    assert found["checks"][0]["metric"] == "share of yes in test"
+    assert found["checks"][0]["metric"] == "shift in the share of yes, test"
     found = on_data(limits, label_shift=shift)
     assert found["reason"] == (
         "label_shift: the share of yes differs by 0.15 between the test and the training rows (standard error 0.01),"
@@ -307,7 +307,7 @@ def test_a_label_shift_that_may_be_luck_passes_with_a_note() -> None:
     found = on_data({"maximum_label_shift": 0.1}, label_shift=shift)
     assert found["failed"] == 0
     assert found["checks"][0]["note"] == "3 standard errors: may be luck; the limit is 0.1"
-    assert found["reason"].startswith("label_shift: share of yes in test 0.15 <= 0.18 (3 standard errors")
+    assert found["reason"].startswith("label_shift: shift in the share of yes, test 0.15 <= 0.18 (3 standard errors")
     assert on_data({"maximum_label_shift": 0.1}, label_shift=shift | {"value": 0.19})["failed"] == 1
 
 

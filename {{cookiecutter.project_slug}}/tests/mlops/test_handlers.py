@@ -3,17 +3,17 @@
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 import xgboost as xgb
 
-from usecase.mlops import handlers
+from usecase.mlops import handlers, payload
 from usecase.mlops.contract import Contract
 from usecase.mlops.features import Preprocessor
-from usecase.mlops.model import FILE_NAME, add_code
+from usecase.mlops.model import FILE_NAME, Model, Predictions, add_code, load_model
 from usecase.mlops.synthetic import synthetic_rows
 
 CONTRACT = """\
@@ -33,10 +33,19 @@ class BaseInferenceToolkitError(Exception):
         super().__init__(status_code, message, phrase)
 
 
+def predict(rows: pl.DataFrame, model: Model) -> Predictions:
+    return model.predict(payload.typed_features(rows, model.contract))
+
+
+# Of the use case as it was born: what its team makes of usecase.inference is for their own tests.
+INFERENCE = SimpleNamespace(input_fn=payload.read_rows, predict_fn=predict, output_fn=payload.write_predictions)
+
+
 @pytest.fixture
 def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     errors = ModuleType("sagemaker_inference.errors")
     vars(errors)["BaseInferenceToolkitError"] = BaseInferenceToolkitError
+    monkeypatch.setattr(handlers, "inference", INFERENCE)
     monkeypatch.setitem(sys.modules, "sagemaker_inference", ModuleType("sagemaker_inference"))
     monkeypatch.setitem(sys.modules, "sagemaker_inference.errors", errors)
     (tmp_path / "data_contract.yaml").write_text(CONTRACT)
@@ -50,7 +59,7 @@ def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answer(model_dir: Path, body: bytes | str, content_type: str, accept: str) -> tuple[bytes, str]:
-    model = handlers.model_fn(str(model_dir))
+    model = load_model(model_dir)
     return handlers.output_fn(handlers.predict_fn(handlers.input_fn(body, content_type), model), accept)
 
 

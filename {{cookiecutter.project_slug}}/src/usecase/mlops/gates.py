@@ -203,7 +203,7 @@ def _label_shift(report: DataReport, maximum: float | None) -> Iterator[Check]:
     what, unit = "the mean of the target", " standard deviations"
     if shift.label is not None:
         what, unit = f"the share of {shift.label}", ""
-    name, threshold, note = f"{what.removeprefix('the ')} in {shift.part}", maximum, ""
+    name, threshold, note = f"shift in {what}, {shift.part}", maximum, ""
     if maximum < shift.value <= luck:
         threshold, note = luck, f"{NOISE} standard errors: may be luck; the limit is {maximum:.4g}"
     found, allowed = _apart(shift.value, maximum)

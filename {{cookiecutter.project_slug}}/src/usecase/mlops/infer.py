@@ -317,7 +317,7 @@ def _infer_target(goal: _Column, task: str | None, path: Path, checks: list[str]
     goal.reason = f"{kind} classification: {', '.join(f'{label} {count}' for label, count in counts.head(5).rows())}"
     if distinct == 2:
         positive = (goal.constraints.get("enum") or [False, True])[-1]
-        checks.append(f"{goal.name}: {positive!r} is the positive class (the last value of enum)")
+        checks.append(f"{goal.name}: {positive!r} is the positive class; for the other one, put it last in enum")
     elif goal.type == "integer" and task is None:
         checks.append(
             f"{goal.name}: {distinct} whole numbers were taken for classes; for a quantity pass task=regression"

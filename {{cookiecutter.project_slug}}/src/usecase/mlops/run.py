@@ -28,6 +28,7 @@ SOURCE = Path("src")
 LOCK = Path("uv.lock")
 
 MODEL_CARD = Path("docs/model_card.md")
+BUILT_FROM = (SOURCE, DEFINITION, LOCK, CONTRACT_FILE, MODEL_CARD)
 NO_CHAMPION = "none"
 APPROVAL_STATUS = "ModelApprovalStatus"
 ROLES = ("ProcessingRoleArn", "TrainingRoleArn", "InferenceRoleArn")
@@ -281,8 +282,8 @@ def summarize(execution: Execution, group: str, say: Callable[[str], None]) -> N
 def describe_check(check: Mapping[str, Any]) -> str:
     """One check of quality.json in a line: what was measured, against which limit, and the verdict."""
     verdict = "passed" if check["passed"] else "FAILED"
-    if check["value"] is None:
-        return f"{check['gate']:<12}{verdict:<8}{check['note']}"
+    if check["value"] is None:  # a gate that had nothing to judge lets the model through, and says so
+        return f"{check['gate']:<12}{'-':<8}not compared: {check['note']}"
     measured = f"{check['metric']} {check['value']:.4g} {check['operator']} {check['threshold']:.4g}"
     return f"{check['gate']:<12}{verdict:<8}{measured}{'  (' + check['note'] + ')' if check['note'] else ''}"
 
@@ -305,7 +306,7 @@ def git_sha() -> str:
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return "none"
-    return commit + ("-dirty" if _git("status", "--porcelain", "--", str(SOURCE), str(DEFINITION), str(LOCK)) else "")
+    return commit + ("-dirty" if _git("status", "--porcelain", "--", *map(str, BUILT_FROM)) else "")
 
 
 def _git(*arguments: str) -> str:

@@ -173,7 +173,8 @@ def _tiles(evidence: Evidence) -> Iterator[Tile]:
         note = f"{_label(quality.champion.metric)} against version {quality.champion.version}"
         yield Tile("Champion", f"{difference:+.4f}", note)
     else:
-        yield Tile("Champion", "none", "nothing to compare with")
+        asked = next((check.note for check in quality.checks if check.gate == "champion"), "")
+        yield Tile("Champion", "not compared", asked or "the gate is not set")
     yield Tile(
         "Rows", f"{evidence.report.rows:,}", f"{splits.get('train', 0):,} to train, {splits.get('test', 0):,} to test"
     )
