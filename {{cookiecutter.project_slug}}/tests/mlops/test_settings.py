@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from usecase.mlops.errors import UserError
-from usecase.mlops.settings import ENVIRONMENTS, Settings, load_settings
+from usecase.mlops.settings import ENVIRONMENTS, Settings, load_settings, merge
+from usecase.mlops.yamlfile import read_yaml
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = """\
@@ -28,6 +29,16 @@ def load(folder: Path, own: str, environment: str = "dev") -> Settings:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_files_of_this_repository_are_valid(environment: str) -> None:
     assert load_settings(environment, ROOT).environment == environment
+
+
+def test_a_default_is_the_same_in_the_file_and_in_python() -> None:
+    """Terraform knows only the file, so a difference would deploy something else than Python expects."""
+    stated = read_yaml(ROOT / "config/defaults.yaml")
+    required = {name: stated.get(name, "dev") for name, field in Settings.model_fields.items() if field.is_required()}
+    defaults = Settings.model_validate(required).model_dump()
+    starter = {"pipeline", "quality", "description"} | required.keys()
+    for key in stated.keys() - starter:
+        assert merge(defaults, {key: stated[key]})[key] == defaults[key], key
 
 
 def test_own_values_win_and_the_rest_stays(tmp_path: Path) -> None:
@@ -53,6 +64,22 @@ def test_a_key_without_a_value_is_not_given(tmp_path: Path) -> None:
         ("\nproject: q\nproject: r", "dev.yaml:3: not valid YAML: key 'project' stands twice"),
         ("quality: {regression: {rmse: {}}}", "quality.regression.rmse: give either minimum or maximum"),
         ("a: [1", "not valid YAML"),
+        ("network: {zones: [a]}", "network.zones: List should have at least 2 items"),
+        ("network: {zones: [a, a]}", "network.zones: holds one of them twice"),
+        ("network: {cidr: 10.20.0.1/16}", "network.cidr: 10.20.0.1/16 has host bits set: give a range such as 10."),
+        ("network: {cidr: 10.20.0.0/28}", "network.cidr: /28 is no size for a VPC with several subnets: from /16"),
+        ("network: {flow_log_days: 366}", "network.flow_log_days: Input should be 5, 7,"),
+        ("scaling: {minimum: 3}", "scaling: minimum 3 is above maximum 2"),
+        ("scaling: {schedules: {night: {minimum: 0, maximum: 1}}}", "scaling.schedules.night.cron: Field required"),
+        ("serving: {mode: edge}", "serving.mode: Input should be 'realtime', 'serverless', 'async' or 'batch'"),
+        ("serving: {instance_type: m5.large}", "serving.instance_type: String should match pattern"),
+        ("serverless: {memory_mb: 2000}", "serverless.memory_mb: Input should be 1024, 2048"),
+        ("async: {max_queue_hours: 7}", "async.max_queue_hours: Input should be less than or equal to 6"),
+        ("rollout: {size_percent: 60}", "rollout.size_percent: Input should be less than or equal to 50"),
+        ("alarms: {period_seconds: 90}", "alarms.period_seconds: Input should be a multiple of 60"),
+        ("aws_access: {auth: runner_role}", "aws_access: auth: runner_role needs runner_role_arn, the ARN of"),
+        ("shadow: {model_package_arn: churn/3}", "shadow.model_package_arn: String should match pattern"),
+        ("training_environment: local", "training_environment: Input should be 'dev', 'qa' or 'prod'"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, own: str, says: str) -> None:
@@ -61,6 +88,10 @@ def test_a_wrong_setting_is_named(tmp_path: Path, own: str, says: str) -> None:
     assert says in str(error.value)
     assert "dev.yaml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_of_gitlab_needs_no_quotes(tmp_path: Path) -> None:
+    assert load(tmp_path, "aws_access: {project_id: 4711}").aws_access.project_id == "4711"
 
 
 def test_unknown_environment(tmp_path: Path) -> None:

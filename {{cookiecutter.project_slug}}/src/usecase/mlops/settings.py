@@ -3,19 +3,17 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from usecase.mlops import sections
 from usecase.mlops.errors import UserError
+from usecase.mlops.sections import Environment, InstanceType, Section
 from usecase.mlops.yamlfile import parse, read_yaml
 
 ENVIRONMENTS = ("local", "dev", "qa", "prod")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Threshold(_Section):
+class Threshold(Section):
     """Limit of one metric: `minimum` where more is better, `maximum` where less is better."""
 
     minimum: float | None = None
@@ -28,7 +26,7 @@ class Threshold(_Section):
         return self
 
 
-class ChampionGate(_Section):
+class ChampionGate(Section):
     """How much worse than the champion, on the same test rows, a model may be. A blank metric is the main one.
 
     `tolerance` is a difference for metrics that end at 1 (auc, r2), a share of the champion's value for errors (rmse).
@@ -38,7 +36,7 @@ class ChampionGate(_Section):
     tolerance: float = Field(default=0.02, ge=0)
 
 
-class FairnessGate(_Section):
+class FairnessGate(Section):
     """Largest gap of a metric between the groups of each protected column. A blank metric: accuracy, or mae.
 
     `maximum_gap` is a difference for metrics that end at 1, a share of the value over all rows for errors.
@@ -48,7 +46,7 @@ class FairnessGate(_Section):
     maximum_gap: float = Field(default=0.2, ge=0)
 
 
-class SplitsGate(_Section):
+class SplitsGate(Section):
     """What may be alike, and what must be alike, between the training rows and the other parts.
 
     `maximum_overlap`: share of rows of a part whose features and target stand in the training rows too.
@@ -59,38 +57,41 @@ class SplitsGate(_Section):
     maximum_label_shift: float = Field(default=0.1, ge=0)
 
 
-class ContractGate(_Section):
+class ContractGate(Section):
     """Share of rows with a value that the contract lets through with a warning (out of range, unseen category)."""
 
     maximum_flagged: float = Field(default=0.1, ge=0, le=1)
 
 
-class Quality(_Section):
+class Quality(Section):
     """The gates: thresholds by kind of problem and metric name, and the others. A model that misses one is refused."""
 
-    binary_classification: dict[str, Threshold] = {}
-    multiclass_classification: dict[str, Threshold] = {}
-    regression: dict[str, Threshold] = {}
+    binary_classification: dict[str, Threshold] = Field(default_factory=dict)
+    multiclass_classification: dict[str, Threshold] = Field(default_factory=dict)
+    regression: dict[str, Threshold] = Field(default_factory=dict)
     champion: ChampionGate = ChampionGate()
     fairness: FairnessGate = FairnessGate()
     splits: SplitsGate = SplitsGate()
     contract: ContractGate = ContractGate()
 
 
-class Pipeline(_Section):
+class Pipeline(Section):
     """Values for parameters of pipeline.json, by parameter name."""
 
-    parameters: dict[str, str | int | float | bool] = {}
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class Serving(_Section):
-    """The prediction service."""
+class Serving(Section):
+    """The prediction service; in AWS as an endpoint (realtime, serverless, async) or as transform jobs (batch)."""
 
     port: int = Field(default=8080, ge=1, le=65535)
     max_payload_mb: int = Field(default=6, ge=1, le=100)
+    mode: Literal["realtime", "serverless", "async", "batch"] = "realtime"
+    instance_type: InstanceType = "ml.m5.large"
+    instance_count: int = Field(default=1, ge=1, le=100)
 
 
-class Tracking(_Section):
+class Tracking(Section):
     """Where runs are logged. A blank uri is a database file below .local; a server's credentials stay out of here."""
 
     uri: str = ""
@@ -103,14 +104,14 @@ class Tracking(_Section):
         return value
 
 
-class ManagedImage(_Section):
+class ManagedImage(Section):
     """The version of AWS's XGBoost image and the Python in it, for `container: managed`."""
 
     version: str = "3.2-0"
     python: str = "3.12"
 
 
-class Retention(_Section):
+class Retention(Section):
     """Days after which what may hold personal data is deleted from the environment's bucket, older versions too."""
 
     data_days: int = Field(default=365, ge=1, le=3650)
@@ -118,7 +119,7 @@ class Retention(_Section):
     feedback_days: int = Field(default=365, ge=1, le=3650)
 
 
-class FeatureStore(_Section):
+class FeatureStore(Section):
     """A feature group: its name, the column that names a record, and the one with the moment a row was true."""
 
     group: str = Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}$")
@@ -126,13 +127,13 @@ class FeatureStore(_Section):
     event_time: str
 
 
-class Budget(_Section):
+class Budget(Section):
     """Monthly cost limit of the environment's AWS account, in US dollars."""
 
     monthly_usd: float = Field(gt=0)
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that may differ between environments."""
 
     environment: Literal["local", "dev", "qa", "prod"]
@@ -148,10 +149,27 @@ class Settings(_Section):
     serving: Serving = Serving()
     tracking: Tracking = Tracking()
     managed_image: ManagedImage = ManagedImage()
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     retention: Retention = Retention()
     feature_store: FeatureStore | None = None
     budget: Budget | None = None
+    training_environment: Environment = "dev"  # trains once; its registry is the registry of record
+    state: sections.State = sections.State()
+    account: sections.Account = sections.Account()
+    aws_access: sections.AwsAccess = sections.AwsAccess()
+    network: sections.Network = sections.Network()
+    serverless: sections.Serverless = sections.Serverless()
+    async_: sections.Async = Field(default=sections.Async(), alias="async")
+    batch: sections.Batch = sections.Batch()
+    capture: sections.Capture = sections.Capture()
+    rollout: sections.Rollout = sections.Rollout()
+    shadow: sections.Shadow = sections.Shadow()
+    scaling: sections.Scaling = sections.Scaling()
+    alarms: sections.Alarms = sections.Alarms()
+    events: sections.Events = sections.Events()
+    gateway: sections.Gateway = sections.Gateway()
+    studio: sections.Studio = sections.Studio()
+    governance: sections.Governance = sections.Governance()
 
     @field_validator("aws_account", mode="before")
     @classmethod

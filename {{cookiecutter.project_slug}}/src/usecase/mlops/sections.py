@@ -1,0 +1,252 @@
+"""Sections of the settings that only AWS needs: what Terraform builds, and how a version is served there.
+
+Terraform reads the same keys. What one key may be is said here; rules across keys and resources are Terraform's, which
+refuses the plan with the file and the key to change.
+"""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Environment = Literal["dev", "qa", "prod"]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Seconds = Annotated[int, Field(ge=0, le=3600)]
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
+RoleArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
+PolicyArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$")]
+Existing = Annotated[str, Field(min_length=1)]
+# The days that CloudWatch Logs can keep a group, from half a week on.
+LogDays = Literal[5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+PACKAGE_ARN = r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/[1-9]\d*"
+
+
+class Section(BaseModel):
+    """A mapping of the settings; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class State(Section):
+    """Terraform's state: bucket, and how a second writer is kept out (a lock file in S3, a DynamoDB table, or both).
+
+    Blank: the bucket `terraform-state-<account>-<region>`, the table `terraform-locks`.
+    """
+
+    bucket: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")
+    lock: Literal["s3", "dynamodb", "both"] = "s3"
+    table: str = Field(default="", pattern=r"^([a-zA-Z0-9_.-]{3,255})?$")
+
+
+class Account(Section):
+    """What an account has once, whoever uses it: `create`, `none`, or the name or ARN of the one that is there.
+
+    `permissions_boundary` is the ARN of a policy; blank: one is made.
+    """
+
+    state_bucket: Existing = "create"
+    lock_table: Existing = "create"
+    oidc_provider: Existing = "create"
+    log_bucket: Existing = "create"
+    trail: Existing = "create"
+    config_recorder: Existing = "create"
+    api_gateway_role: Existing = "create"
+    permissions_boundary: PolicyArn = ""
+
+
+class AwsAccess(Section):
+    """How GitLab's jobs reach AWS: by a token of the job (oidc), or as the runner's own role.
+
+    `sub_claims: tier` binds a role to protected refs and the environment's tier (GitLab 18.7 or newer), `ref` to a ref.
+    `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    auth: Literal["oidc", "runner_role"] = "oidc"
+    audience: str = ""
+    project_id: str = Field(default="", pattern=r"^\d*$")
+    sub_claims: Literal["tier", "ref"] = "tier"
+    runner_role_arn: RoleArn = ""
+
+    @model_validator(mode="after")
+    def _has_its_role(self) -> "AwsAccess":
+        if self.auth == "runner_role" and not self.runner_role_arn:
+            raise ValueError("auth: runner_role needs runner_role_arn, the ARN of the runner's role")
+        return self
+
+
+class Network(Section):
+    """Where jobs and endpoints run: a new VPC, or that of `vpc_id` with its private `subnet_ids`.
+
+    `zones` are the letters of availability zones; `existing_endpoints` are names such as sagemaker.api or s3.
+    """
+
+    vpc_id: str = Field(default="", pattern=r"^(vpc-[0-9a-f]{8,17})?$")
+    cidr: str = "10.20.0.0/16"
+    zones: list[Annotated[str, Field(pattern=r"^[a-z]$")]] = Field(default=["a", "b"], min_length=2, max_length=6)
+    nat: bool = False
+    subnet_ids: list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]] = []
+    existing_endpoints: list[Existing] = []
+    create_endpoints: bool = True
+    flow_log_days: LogDays = 365
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_a_network(cls, value: str) -> str:
+        try:
+            network = IPv4Network(value)
+        except ValueError as error:
+            raise ValueError(f"{error}: give a range such as 10.20.0.0/16") from None
+        if not 16 <= network.prefixlen <= 24:
+            raise ValueError(f"/{network.prefixlen} is no size for a VPC with several subnets: from /16 to /24")
+        return value
+
+    @field_validator("zones", "subnet_ids")
+    @classmethod
+    def _differ(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("holds one of them twice")
+        return value
+
+
+class Serverless(Section):
+    """An endpoint that scales to zero by itself: memory in MB, and requests at a time."""
+
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = 2048
+    max_concurrency: int = Field(default=5, ge=1, le=200)
+
+
+class Async(Section):
+    """An endpoint with a queue: requests at a time and instance; hours in the queue after which an alarm goes off."""
+
+    max_concurrent_invocations: int = Field(default=4, ge=1, le=1000)
+    max_queue_hours: int = Field(default=1, ge=1, le=6)
+
+
+class Batch(Section):
+    """Transform jobs, on a schedule of EventBridge Scheduler or (blank) when a person starts one."""
+
+    schedule: Cron | Literal[""] = ""
+    instance_type: InstanceType = "ml.m5.large"
+    instance_count: int = Field(default=1, ge=1, le=100)
+    max_concurrent_transforms: int = Field(default=1, ge=1, le=100)
+    timeout_minutes: int = Field(default=120, ge=1, le=7 * 24 * 60)
+
+
+class Capture(Section):
+    """Share of requests and answers that an endpoint keeps, in percent; 0: none."""
+
+    percentage: int = Field(default=100, ge=0, le=100)
+
+
+class Rollout(Section):
+    """How a new version takes over.
+
+    `size_percent`: of the instances, per step. `wait_seconds`: alarms are watched that long after each step.
+    `timeout_seconds`: a take-over that lasts longer is rolled back.
+    """
+
+    type: Literal["all_at_once", "canary", "linear", "rolling"] = "all_at_once"
+    size_percent: int = Field(default=10, ge=5, le=50)
+    wait_seconds: Seconds = 600
+    termination_wait_seconds: Seconds = 300
+    timeout_seconds: int = Field(default=3600, ge=600, le=28800)
+
+
+class Shadow(Section):
+    """A version that gets copies of requests and whose answers nobody sees. A blank ARN: none.
+
+    A blank instance type: that of `serving`. `sampling_percentage`: of the requests.
+    """
+
+    model_package_arn: str = Field(default="", pattern=f"^({PACKAGE_ARN})?$")
+    sampling_percentage: Percent = 100
+    instance_type: InstanceType | Literal[""] = ""
+    instance_count: int = Field(default=1, ge=1, le=100)
+
+
+class _Capacity(Section):
+    minimum: int = Field(ge=0, le=100)
+    maximum: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "_Capacity":
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+
+class Schedule(_Capacity):
+    """Bounds that apply from a moment on, given as cron(minutes hours day month weekday year) in UTC."""
+
+    cron: Cron
+
+
+class Scaling(_Capacity):
+    """Number of instances, by requests per instance and minute. Equal bounds: no scaling. Cooldowns in seconds."""
+
+    minimum: int = Field(default=1, ge=0, le=100)
+    maximum: int = Field(default=2, ge=1, le=100)
+    invocations_per_instance: int = Field(default=500, ge=1)
+    scale_in_cooldown_seconds: Seconds = 300
+    scale_out_cooldown_seconds: Seconds = 60
+    schedules: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], Schedule] = {}
+
+
+class Alarms(Section):
+    """What is too much: share of requests, milliseconds, share of a resource. `no_invocations_hours: 0`: no such alarm.
+
+    An alarm goes off after `evaluation_periods` periods of `period_seconds` in a row.
+    """
+
+    errors_percent: float = Field(default=5, gt=0, le=100)
+    latency_p90_ms: float = Field(default=500, gt=0)
+    latency_p99_ms: float = Field(default=2000, gt=0)
+    cpu_percent: float = Field(default=90, gt=0)  # of one core: several cores have several hundred
+    memory_percent: float = Field(default=90, gt=0, le=100)
+    disk_percent: float = Field(default=85, gt=0, le=100)
+    no_invocations_hours: int = Field(default=0, ge=0, le=24)
+    period_seconds: int = Field(default=60, ge=60, le=3600, multiple_of=60)
+    evaluation_periods: int = Field(default=3, ge=1, le=24)
+
+
+class Events(Section):
+    """How GitLab hears of an approval: AWS calls its trigger on `gitlab_ref`, or a scheduled job reads the registry."""
+
+    approval_trigger: Literal["event", "poll"] = "event"
+    gitlab_ref: str = Field(default="main", min_length=1)
+
+
+class Gateway(Section):
+    """An API in front of the endpoint, with a firewall. `daily_quota: 0`: none. `maximum_body_kb`: WAF reads no more.
+
+    `rate_limit_per_5_minutes`: requests of one address.
+    """
+
+    enabled: bool = False
+    auth: Literal["iam", "key"] = "iam"
+    requests_per_second: int = Field(default=50, ge=1, le=10_000)
+    burst: int = Field(default=100, ge=1, le=5_000)
+    daily_quota: int = Field(default=0, ge=0)
+    rate_limit_per_5_minutes: int = Field(default=2000, ge=10, le=2_000_000_000)
+    maximum_body_kb: int = Field(default=64, ge=1, le=64)
+    log_days: LogDays = 365
+
+
+class Studio(Section):
+    """SageMaker Studio: a domain in the environment's network, its users, and a managed MLflow server."""
+
+    enabled: bool = False
+    user_profiles: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]] = []
+    mlflow: bool = False
+
+
+class Governance(Section):
+    """Who did what with the buckets' objects, rules of AWS Config, backups, and a product of Service Catalog."""
+
+    data_events: bool = True
+    config_rules: bool = True
+    backup: bool = False
+    service_catalog: bool = False
