@@ -25,7 +25,8 @@ PACKAGE_ARN = r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z
 class Section(BaseModel):
     """A mapping of the settings; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    # deferred: Settings builds the validators of its sections itself, and every command loads it
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True, defer_build=True)
 
 
 class State(Section):

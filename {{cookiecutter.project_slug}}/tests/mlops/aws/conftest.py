@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -66,23 +67,34 @@ def facts(aws: boto3.Session, settings: Settings) -> PlatformFacts:
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     repository = ecr.create_repository(repositoryName="churn")["repository"]
     aws.client("sagemaker").create_model_package_group(ModelPackageGroupName="churn-dev")
-    facts = PlatformFacts(
-        artifact_bucket="churn-dev-artifacts",
-        data_bucket="churn-dev-data",
-        artifact_kms_key_arn=keys[0],
-        data_kms_key_arn=keys[1],
-        volume_kms_key_arn=keys[2],
-        subnet_ids=["subnet-0a", "subnet-0b"],
-        security_group_ids=["sg-0a"],
-        pipeline_role_arn=f"arn:aws:iam::{ACCOUNT}:role/churn-dev-pipeline",
-        processing_role_arn=f"arn:aws:iam::{ACCOUNT}:role/churn-dev-processing",
-        training_role_arn=f"arn:aws:iam::{ACCOUNT}:role/churn-dev-training",
-        inference_role_arn=f"arn:aws:iam::{ACCOUNT}:role/churn-dev-inference",
-        image_repository_url=repository["repositoryUri"],
-        model_package_group="churn-dev",
-    )
+    content = facts_of("churn", "dev", ACCOUNT) | {
+        "artifact_kms_key_arn": keys[0],
+        "data_kms_key_arn": keys[1],
+        "volume_kms_key_arn": keys[2],
+        "image_repository_url": repository["repositoryUri"],
+        "model_package_group": "churn-dev",
+    }
+    facts = PlatformFacts.model_validate(content)
     write_facts(aws, settings, facts.model_dump())
     return facts
+
+
+def facts_of(project: str, environment: str, account: str) -> dict[str, Any]:
+    """Facts of a platform of which nothing need exist."""
+    name = f"{project}-{environment}"
+    roles = ("pipeline", "processing", "training", "inference", "batch", "scheduler")
+    key = f"arn:aws:kms:{REGION}:{account}:key/{environment}"
+    return {
+        **{f"{kind}_bucket": f"{name}-{kind}" for kind in ("data", "capture")},
+        "artifact_bucket": f"{name}-artifacts",
+        **{f"{kind}_kms_key_arn": key for kind in ("artifact", "data", "volume", "capture", "log")},
+        **{f"{role}_role_arn": f"arn:aws:iam::{account}:role/{name}-{role}" for role in roles},
+        **{f"{kind}_topic_arn": f"arn:aws:sns:{REGION}:{account}:{name}-{kind}" for kind in ("alarm", "async")},
+        "subnet_ids": ["subnet-0a", "subnet-0b"],
+        "security_group_ids": ["sg-0a"],
+        "image_repository_url": f"{account}.dkr.ecr.{REGION}.amazonaws.com/{project}",
+        "model_package_group": project,
+    }
 
 
 def write_facts(aws: boto3.Session, settings: Settings, content: object) -> None:

@@ -58,6 +58,7 @@ def test_no_credentials_is_one_line(aws: boto3.Session, settings: Settings, monk
         ({"artifact_kms_key_arn": "alias/churn"}, "artifact_kms_key_arn: String should match pattern"),
         ({"pipeline_role_arn": ""}, "pipeline_role_arn: String should match pattern"),
         ({"artifact_bucket": "My_Bucket"}, "artifact_bucket: String should match pattern"),
+        ({"alarm_topic_arn": "churn-dev-alarm"}, "alarm_topic_arn: String should match pattern"),
         ({"other": 1}, "other: unknown key"),
         ({"model_package_group": None}, "model_package_group: Input should be a valid string"),
     ],

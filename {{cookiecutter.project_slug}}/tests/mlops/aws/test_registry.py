@@ -13,14 +13,13 @@ from botocore.exceptions import ClientError
 from registry_suite import DIGEST, Made, RegistrySuite, Run
 from typer.testing import CliRunner
 
-from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.aws.registry import SageMakerRegistry
 from usecase.mlops.cli import app
 from usecase.mlops.errors import UserError
 from usecase.mlops.promotion import prepare
 from usecase.mlops.registry import ModelPackage, Registry
 
-from .conftest import REGION
+from .conftest import REGION, facts_of
 
 ACCOUNTS = {"dev": "111122223333", "qa": "444455556666"}
 LOADER = botocore.loaders.create_loader()
@@ -327,22 +326,9 @@ def accounts(
     credentials = ""
     for environment, account in ACCOUNTS.items():
         (tmp_path / f"config/{environment}.yaml").write_text(json.dumps({"aws_account": account}))
-        role = f"arn:aws:iam::{account}:role/jobs"
-        facts = PlatformFacts(
-            artifact_bucket=f"tumours-{environment}-artifacts",
-            data_bucket=f"tumours-{environment}-data",
-            **dict.fromkeys(("artifact_kms_key_arn", "data_kms_key_arn", "volume_kms_key_arn"), key_of(environment)),
-            subnet_ids=["subnet-1"],
-            security_group_ids=["sg-1"],
-            **dict.fromkeys(
-                ("pipeline_role_arn", "processing_role_arn", "training_role_arn", "inference_role_arn"), role
-            ),
-            image_repository_url=f"{account}.dkr.ecr.{REGION}.amazonaws.com/tumours",
-            model_package_group="tumours",
-        )
         connection = session(environment)
-        name = f"/tumours/{environment}/platform"
-        connection.client("ssm").put_parameter(Name=name, Type="String", Value=facts.model_dump_json())
+        name, facts = f"/tumours/{environment}/platform", facts_of("tumours", environment, account)
+        connection.client("ssm").put_parameter(Name=name, Type="String", Value=json.dumps(facts))
         keys = connection.get_credentials().get_frozen_credentials()
         credentials += f"[{environment}]\naws_access_key_id={keys.access_key}\n"
         credentials += f"aws_secret_access_key={keys.secret_key}\naws_session_token={keys.token}\n"

@@ -22,30 +22,40 @@ _Text = Annotated[str, Field(min_length=1)]
 _Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 _Key = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+$")]
 _Role = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+_Topic = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:.+$")]
 _Ids = Annotated[list[_Text], Field(min_length=1)]
 
 
 class PlatformFacts(BaseModel):
     """What Terraform has made for an environment, written by it to one SSM parameter.
 
-    `image_repository_url` is of the ECR repository, without a tag; blank for the managed container.
+    `image_repository_url` is of the ECR repository, without a tag; blank for the managed container. Keys are by what
+    they encrypt, `volume` being the disks of jobs and endpoints. `batch_role_arn` is of the state machine, which
+    `scheduler_role_arn` may start; `async_topic_arn` hears of each answer of an async endpoint.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     artifact_bucket: _Bucket
     data_bucket: _Bucket
+    capture_bucket: _Bucket
     artifact_kms_key_arn: _Key
     data_kms_key_arn: _Key
     volume_kms_key_arn: _Key
+    capture_kms_key_arn: _Key
+    log_kms_key_arn: _Key
     subnet_ids: _Ids
     security_group_ids: _Ids
     pipeline_role_arn: _Role
     processing_role_arn: _Role
     training_role_arn: _Role
     inference_role_arn: _Role
+    batch_role_arn: _Role
+    scheduler_role_arn: _Role
     image_repository_url: str = ""
     model_package_group: _Text
+    alarm_topic_arn: _Topic
+    async_topic_arn: _Topic
 
 
 def parameter_name(settings: Settings) -> str:
