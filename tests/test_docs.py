@@ -235,7 +235,7 @@ FAULTS = {
     "a verb in its README": (f"{PROJECT_FOLDER}/README.md", "```sh\nmake ru\n```\n", "no target or value ru"),
     "a value that is not read": ("docs/model-steward.md", "```sh\nmake run dta=x.csv\n```\n", "no target or value dta"),
     "a value of another verb": ("docs/model-steward.md", "```sh\nmake run port=1\n```\n", "no target or value port"),
-    "a verb in a sentence": ("docs/ml-engineer.md", "Then `make deploy`.\n", "no target or value deploy"),
+    "a verb in a sentence": ("docs/ml-engineer.md", "Then `make release`.\n", "no target or value release"),
     "a missing file": ("docs/maintainer.md", "[here](nowhere.md)\n", "nowhere.md: no such file"),
     "a missing heading": ("docs/maintainer.md", "[here](../README.md#nowhere)\n", "no such heading"),
     "a link out of its repository": (f"{PROJECT_FOLDER}/README.md", "[x](../LICENSE)\n", "../LICENSE: no such file"),

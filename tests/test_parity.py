@@ -102,7 +102,8 @@ def test_stage_and_container_leave_out_what_they_should(template: Path, tmp_path
     """The design's list, written once more: an exclusion that matches nothing would go unnoticed otherwise."""
     have = {stage: files(bake("copier", template, tmp_path / stage, {"mlops_stage": stage})).keys() for stage in STAGES}
     grown = have["automated"] - have["basic"]
-    folders = ("terraform/", "src/usecase/mlops/aws/", "tests/mlops/aws/")
+    packages = [f"{top}/mlops/{name}/" for top in ("src/usecase", "tests") for name in ("aws", "infrastructure")]
+    folders = ("terraform/", *packages)
     assert {name for name in grown if not name.startswith(folders)} == {".gitlab/ci/terraform.yml", "docs/aws.md"}
     assert {name.partition("/")[0] for name in grown if name.startswith(folders)} == {"terraform", "src", "tests"}
     assert have["full"] - have["automated"] >= {

@@ -303,9 +303,24 @@ def _tool(module: str, *arguments: str) -> None:
         raise typer.Exit(finished.returncode)
 
 
+def _from_stage_automated(context: typer.Context) -> None:
+    """Say that this stage has no infrastructure of its own, whatever the rest of the command line is."""
+    raise UserError(
+        f"`{context.command_path}` comes with stage automated: to grow,"
+        " uvx copier update --vcs-ref=:current: -d mlops_stage=automated"
+    )
+
+
 # What needs AWS comes with stage automated, and adds its commands itself.
 if importlib.util.find_spec("usecase.mlops.aws"):
     for _group in ("pipeline", "registry", "data"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
+if importlib.util.find_spec("usecase.mlops.infrastructure"):
+    importlib.import_module("usecase.mlops.infrastructure.commands").add_to(app)
+else:
+    for _verb in ("plan", "deploy", "destroy", "bootstrap", "test-terraform"):
+        app.command(_verb, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+            _from_stage_automated
+        )
 if importlib.util.find_spec("usecase.mlops.feature_store"):  # from stage full
     importlib.import_module("usecase.mlops.feature_store_commands").add_to(app)

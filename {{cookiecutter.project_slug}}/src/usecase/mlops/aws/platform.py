@@ -63,15 +63,20 @@ def parameter_name(settings: Settings) -> str:
     return f"/{settings.project}/{settings.environment}/platform"
 
 
+def require_account(settings: Settings) -> None:
+    """Raise UserError unless the settings name an account."""
+    if not settings.aws_account:
+        file = f"config/{settings.environment}.yaml"
+        raise UserError(f"{file}: aws_account is blank: nothing is done in AWS before it holds the 12 digits")
+
+
 def session(settings: Settings, profile: str = "") -> boto3.Session:
     """A session for the account and region of an environment; every client of it has CLIENT_CONFIG.
 
     `profile` is one of AWS's configuration file; blank: AWS_PROFILE, or where else boto3 looks for credentials.
     Raises UserError unless the credentials are of exactly that account.
     """
-    file = f"config/{settings.environment}.yaml"
-    if not settings.aws_account:
-        raise UserError(f"{file}: aws_account is blank: nothing is done in AWS before it holds the 12 digits")
+    require_account(settings)
     with explained(f"environment {settings.environment}"):
         core = botocore.session.Session(profile=profile or None)
         core.set_default_client_config(CLIENT_CONFIG)
@@ -79,8 +84,9 @@ def session(settings: Settings, profile: str = "") -> boto3.Session:
         caller = connection.client("sts").get_caller_identity()
     if caller["Account"] != settings.aws_account:
         raise UserError(
-            f"the credentials are of account {caller['Account']} ({caller['Arn']}), aws_account in {file} is"
-            f" {settings.aws_account}: choose the right ones, as with AWS_PROFILE; nothing was done"
+            f"the credentials are of account {caller['Account']} ({caller['Arn']}), aws_account in"
+            f" config/{settings.environment}.yaml is {settings.aws_account}: choose the right ones, as with"
+            " AWS_PROFILE; nothing was done"
         )
     return connection
 
