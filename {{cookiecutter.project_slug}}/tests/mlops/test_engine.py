@@ -250,7 +250,8 @@ def test_parameters_take_text_as_on_a_command_line(repo: Repo) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"Neded": "x"}, "unknown parameter: Neded; the pipeline has: Name, Count, Rate, Flag, Needed"),
+        ({"Neded": "x"}, "unknown parameter: Neded; did you mean Needed?"),
+        ({"Other": "x"}, "unknown parameter: Other; there are: Name, Count, Rate, Flag, Needed"),
         ({}, "parameters without a value: Needed (String); give each as name=value"),
         ({"Needed": "x", "Count": "four"}, "parameter Count: 'four' is not a whole number"),
         ({"Needed": "x", "Count": 1.5}, "parameter Count: 1.5 is not a whole number"),

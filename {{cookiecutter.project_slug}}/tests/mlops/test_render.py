@@ -172,7 +172,7 @@ def test_a_pipeline_that_fixes_a_fact_needs_no_parameter_for_it() -> None:
         ({"security_group_ids": ["sg-1", ""]}, "security_group_ids is missing"),
         ({"tags": {}}, "tags is missing"),
         ({"tags": {"owner": ""}}, "tags is missing"),
-        ({"parameters": {"Champion": 5}}, "unknown parameter: Champion; pipeline.json has: InputDataUri, ContractUri,"),
+        ({"parameters": {"Champion": 5}}, "unknown parameter: Champion; did you mean ChampionUri?"),
         (
             {"parameters": {"TrainingInstanceCount": "two"}},
             "parameter TrainingInstanceCount: 'two' is not a whole number",

@@ -312,7 +312,7 @@ def test_a_server_that_hangs_costs_a_line_without_its_password(folder: Path, mon
         assert track(record(folder), "http://not.asked.example", folder, said.append) == str(folder / "mlflow.db")
         release.set()
     assert [line for line in said if line != PATIENCE] == [
-        f"tracking: http://{server.address}: cannot be reached, or does not answer:"
+        f"warning: tracking: http://{server.address}: cannot be reached, or does not answer:"
         f" the run is logged in {folder / 'mlflow.db'} instead"
     ]
     assert rows(folder, "select status from runs where name = 'version 3'") == [("FINISHED",)]
@@ -355,7 +355,7 @@ def test_what_cannot_be_logged_at_all_is_one_line(folder: Path) -> None:
     said: list[str] = []
     assert track(run, "", folder, said.append) == ""
     assert [line for line in said if line != PATIENCE] == [
-        f"tracking: {folder / 'mlflow.db'}: is of another MLflow than the one installed, which cannot read it:"
+        f"warning: tracking: {folder / 'mlflow.db'}: is of another MLflow than the one installed, which cannot read it:"
         " move the file away: the run is not logged"
     ]
 

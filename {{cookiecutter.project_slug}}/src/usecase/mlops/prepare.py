@@ -8,7 +8,7 @@ import json
 import shutil
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,25 @@ class DataCheck:
             yield _Batch(piece, checked, keys)
 
 
+class _Behind:
+    """One task at a time in a thread, while the next batch is read and checked; a task's error comes at the next one."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._task: Future[None] | None = None
+
+    def do(self, task: Callable[[], None]) -> None:
+        self.wait()
+        self._task = self._pool.submit(task)
+
+    def wait(self) -> None:
+        if self._task is not None:
+            self._task.result()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
 class Preparation:
     """The outputs of Preprocess below one folder: train, validation, test, preprocessor and report.
 
@@ -144,8 +163,7 @@ class Preparation:
         self._tally = Tally.of(self.contract, self._hosts.current, list(self._hosts.names))
         self._waiting: dict[str, list[pl.DataFrame]] = {name: [] for name in SHARES}
         self._written: list[Path] = []
-        self._writer = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        self._counter, self._writer = _Behind(), _Behind()
 
     def __enter__(self) -> "Preparation":
         return self
@@ -157,7 +175,8 @@ class Preparation:
                 self._finish()
                 complete = True
         finally:
-            self._writer.shutdown()
+            self._counter.close()
+            self._writer.close()
             if not complete:
                 self._take_back()
 
@@ -176,7 +195,7 @@ class Preparation:
 
     def write(self, parts: dict[str, pl.DataFrame]) -> None:
         """Count the rows of each part in the report, and write them to its folder."""
-        self._tally.add(parts, self.contract)
+        self._counter.do(lambda: self._tally.add(parts, self.contract))
         for name, rows in parts.items():
             self._waiting[name].append(rows)
             if sum(frame.estimated_size() for frame in self._waiting[name]) >= PART_BYTES:
@@ -188,14 +207,10 @@ class Preparation:
         if rows.height:
             number = sum(file.parent.name == name for file in self._written)
             file = self._new(name, f"part-{self._hosts.current}-{number:05}.parquet")
-            self._wait_for_writer()
-            self._writing = self._writer.submit(_write, rows, file)  # while the next batches are counted
-
-    def _wait_for_writer(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
+            self._writer.do(lambda: _write(rows, file))
 
     def _finish(self) -> None:
+        self._counter.wait()
         self._tally.files = list(self._check.files.values())
         self._tally.warnings = list(self._check.warnings)
         self._tally.flagged_rows = self._check.flagged
@@ -207,7 +222,7 @@ class Preparation:
         for name, waiting in self._waiting.items():
             if waiting:
                 self._write_part(name)
-        self._wait_for_writer()
+        self._writer.wait()
         fitted = self._new("preprocessor", f"preprocessor{suffix}.json")
         self._fitting.preprocessor(complete=self._alone).save(fitted.parent, fitted.name)
         shutil.copyfile(self._contract_file, self._new("preprocessor", contract.FILE_NAME))
@@ -225,7 +240,7 @@ class Preparation:
 
 
 def _write(rows: pl.DataFrame, file: Path) -> None:
-    rows.write_parquet(file, compression="snappy", statistics=False)  # only whole files are read again
+    rows.write_parquet(file, compression="lz4", statistics=False)  # only whole files are read again
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:

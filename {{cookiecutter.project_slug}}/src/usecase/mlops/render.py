@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from usecase.mlops.engine.definition import Definition, ParameterValue
-from usecase.mlops.errors import UserError
+from usecase.mlops.errors import UserError, meant
 
 SUBNET_IDS, SECURITY_GROUP_IDS, TAGS = "${SubnetIds}", "${SecurityGroupIds}", "${Tags}"
 TAG_PLACEHOLDER = {"Key": TAGS, "Value": TAGS}
@@ -68,7 +68,7 @@ def render_definition(definition: Mapping[str, Any], facts: Facts) -> dict[str, 
             values[name] = _given(attribute, getattr(facts, attribute))
     for name, value in facts.parameters.items():
         if name not in declared:
-            raise UserError(f"unknown parameter: {name}; pipeline.json has: {', '.join(declared)}")
+            raise UserError(f"unknown parameter: {name}; {meant(name, declared)}")
         values[name] = value
     rendered: dict[str, Any] = copy.deepcopy(dict(definition))
     for parameter in rendered.get("Parameters", []):

@@ -284,7 +284,8 @@ def describe_check(check: Mapping[str, Any]) -> str:
     verdict = "passed" if check["passed"] else "FAILED"
     if check["value"] is None:  # a gate that had nothing to judge lets the model through, and says so
         return f"{check['gate']:<12}{'-':<8}not compared: {check['note']}"
-    measured = f"{check['metric']} {check['value']:.4g} {check['operator']} {check['threshold']:.4g}"
+    wanted = f"{check['operator']} {check['threshold']:.4g}"
+    measured = f"{check['metric']} {check['value']:.4g}{' ' if check['passed'] else ', must be '}{wanted}"
     return f"{check['gate']:<12}{verdict:<8}{measured}{'  (' + check['note'] + ')' if check['note'] else ''}"
 
 

@@ -106,10 +106,10 @@ class Tracker:
                 return without_secrets(self._uri)
             problem = f"tracking: {without_secrets(self._uri)}: {problem}"
         if local_problem := self._ask(run, "", LOCAL_SECONDS):
-            self._warn("; ".join(filter(None, [problem, f"tracking: {local}: {local_problem}: the run is not logged"])))
+            self._warn("warning: " + "; ".join(filter(None, [problem, f"tracking: {local}: {local_problem}: the run is not logged"])))
             return ""
         if problem:
-            self._warn(f"{problem}: the run is logged in {local} instead")
+            self._warn(f"warning: {problem}: the run is logged in {local} instead")
         return str(local)
 
     def _ask(self, run: RunRecord, uri: str, seconds: float) -> str:

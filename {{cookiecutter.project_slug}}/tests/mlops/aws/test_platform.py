@@ -73,7 +73,7 @@ def test_facts_that_are_wrong_are_named(
 
 
 def test_facts_that_are_missing_or_no_object_are_named(aws: boto3.Session, settings: Settings) -> None:
-    advice = "apply terraform/platform for dev, which writes it"
+    advice = "`usecase deploy --env dev --root platform` writes it"
     with pytest.raises(UserError, match=f"is not in account 123456789012, eu-central-1: {advice}"):
         read_platform(aws, settings)
     write_facts(aws, settings, ["a list"])

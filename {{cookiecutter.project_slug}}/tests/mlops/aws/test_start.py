@@ -141,7 +141,7 @@ def test_a_dry_run_shows_all_and_changes_nothing(
         (["--data", "s3://churn-dev-data/churn/data/" + "x" * 256], "is no S3 location of at most 256 letters"),
         (["--data", "s3://churn-dev-data/churn/data/9999/"], "there is nothing: `usecase data push FILE` puts data"),
         (["--data", "s3://not-there/x"], "s3://not-there/x: The specified bucket does not exist"),
-        (["--data", DATA, "--params", "MaxDept=6"], "unknown parameter: MaxDept; the pipeline has: "),
+        (["--data", DATA, "--params", "MaxDept=6"], "unknown parameter: MaxDept; did you mean MaxDepth?"),
         (["--data", DATA, "--params", "MaxDepth=deep"], "parameter MaxDepth: 'deep' is not a whole number"),
         (["--data", DATA, "--params", "MaxDepth"], "params: 'MaxDepth' is no Name=value"),
         (["--data", DATA, "--params", "GitSha=abc"], "parameter GitSha is filled in at the start: take it out"),

@@ -26,8 +26,8 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and say where it would go; send nothing.")] = False,
 ) -> None:
     """Check data against the contract and put it into the data bucket, below the hash of its content."""
+    place, session = _connect(env)  # before the data is read, which may take minutes
     data = _check(file, env)
-    place, session = _connect(env)
     _push(data, place, session, env, {}, dry_run)
 
 

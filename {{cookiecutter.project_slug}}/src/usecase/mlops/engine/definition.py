@@ -16,7 +16,7 @@ from usecase.mlops.engine.expressions import (
 )
 from usecase.mlops.engine.jobs import processing_job, training_job
 from usecase.mlops.engine.transform import check_transform
-from usecase.mlops.errors import UserError
+from usecase.mlops.errors import UserError, meant
 
 STEP_TYPES = ("Processing", "Training", "Model", "Transform", "RegisterModel", "Condition", "Fail")
 ParameterValue = str | int | float | bool
@@ -129,8 +129,7 @@ class Definition:
         """The value of every parameter. Raises UserError for an unknown, missing or wrong value."""
         unknown = [name for name in given if name not in self.parameters]
         if unknown:
-            allowed = ", ".join(self.parameters) or "none"
-            raise UserError(f"unknown parameter: {', '.join(unknown)}; the pipeline has: {allowed}")
+            raise UserError(f"unknown parameter: {unknown[0]}; {meant(unknown[0], self.parameters)}")
         values = {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}
         missing = [f"{name} ({self.parameters[name].type})" for name, value in values.items() if value is None]
         if missing:
