@@ -95,7 +95,7 @@ def read_platform(connection: boto3.Session, settings: Settings) -> PlatformFact
     """The facts of the environment. Raises UserError."""
     name = parameter_name(settings)
     source = f"SSM parameter {name}"
-    advice = f"apply terraform/platform for {settings.environment}, which writes it"
+    advice = f"`usecase deploy --env {settings.environment} --root platform` writes it"
     ssm = connection.client("ssm")
     with explained(source):
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import typer
 
+from usecase.mlops.aws.errors import explained
 from usecase.mlops.aws.platform import PlatformFacts, parameter_name, read_platform, session
 from usecase.mlops.errors import UserError
 from usecase.mlops.infrastructure import live
@@ -22,6 +23,7 @@ from usecase.mlops.run import git_sha
 from usecase.mlops.settings import Settings
 
 MARGIN_SECONDS = 600  # that SageMaker may need beyond the time of its roll-out
+NO_PLATFORM = "serving: is planned once the platform is there, which `usecase deploy` makes first"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ def deploy_serving(place: Place, model: str, version: str, consent: Consent) -> 
     of the record. An environment without a record is a cold start, unless something is in service there.
     """
     settings, say = place.settings, place.say
+    if consent.dry_run and not platform_is_there(place):
+        say(NO_PLATFORM)
+        return
     facts = read_platform(place.connection, settings)
     registry = open_registry(place.connection, settings, facts)
     record = read_record(place.connection, settings)
@@ -160,7 +165,8 @@ def serving_variables(facts: PlatformFacts, arn: str) -> dict[str, Any]:
 def platform_is_there(place: Place) -> bool:
     """Whether terraform/platform was applied: it writes the facts that serving needs. Raises UserError."""
     name = parameter_name(place.settings)
-    return bool(place.connection.client("ssm").get_parameters(Names=[name])["Parameters"])
+    with explained(f"SSM parameter {name}"):
+        return bool(place.connection.client("ssm").get_parameters(Names=[name])["Parameters"])
 
 
 def _version_before(place: Place, record: DeploymentRecord) -> str:

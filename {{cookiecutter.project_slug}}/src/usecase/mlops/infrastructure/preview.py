@@ -6,11 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from usecase.mlops.aws.platform import PlatformFacts, read_platform
 from usecase.mlops.errors import UserError
-from usecase.mlops.infrastructure.deploy import Place, platform_is_there, serving_variables
+from usecase.mlops.infrastructure.deploy import NO_PLATFORM, Place, platform_is_there, serving_variables
 from usecase.mlops.infrastructure.record import read_record
 from usecase.mlops.infrastructure.release import refuse_foreign
 from usecase.mlops.infrastructure.roots import TERRAFORM, Root, environment_settings, local_copy
@@ -19,6 +17,7 @@ from usecase.mlops.settings import Settings
 from usecase.mlops.yamlfile import parse
 
 FACTS = TERRAFORM / "tests/facts.json"  # a platform of no account, for tests and plans without one
+PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov", "us-iso": "aws-iso", "us-isob": "aws-iso-b"}
 _ARN = re.compile(r"^arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(\d{12})?:")
 
 
@@ -30,7 +29,7 @@ def plan(place: Place, roots: list[str], model: str) -> None:
         if "serving" not in roots:
             return
         if not platform_is_there(place):
-            place.say("serving: is planned once the platform is there, which `usecase deploy` makes first")
+            place.say(NO_PLATFORM)
             return
         facts = read_platform(place.connection, place.settings)
         record = read_record(place.connection, place.settings)
@@ -60,7 +59,8 @@ def offline_facts(settings: Settings) -> PlatformFacts:
         content = json.loads(FACTS.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{FACTS}: is missing: take it back from git") from None
-    partition = boto3.Session().get_partition_for_region(settings.aws_region)
+    kind = settings.aws_region.rpartition("-")[0].rpartition("-")[0]  # eu-central-1: eu; us-iso-east-1: us-iso
+    partition = PARTITIONS.get(kind, "aws")
 
     def moved(value: Any) -> Any:
         if isinstance(value, list):

@@ -64,30 +64,31 @@ class Terraform:
         command = [self._program, *words, "-no-color"]
         lines = []
         with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,  # else a terminal's Ctrl-C would arrive twice, and twice means: drop everything
-            )
-            with _signals_to(process) as received:
+            with (
+                subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    encoding="utf-8",
+                    start_new_session=True,  # a terminal's Ctrl-C would arrive twice, and twice means: drop everything
+                ) as process,
+                _signals_to(process) as received,
+            ):
                 for line in process.stdout or ():
                     lines.append(line)
                     if say:
                         say(line.rstrip())
-                status = process.wait()
+                process.wait()
             errors.seek(0)
             said = errors.read().strip()
         if received:
             raise UserError(
                 f"terraform {words[0]} was stopped: what it has done is in the state; the command can be repeated"
             )
-        if status:
+        if process.returncode:
             raise UserError(f"terraform {words[0]} in {self.folder.name}:\n{said or ''.join(lines).strip()}")
         return "".join(lines)
 
