@@ -319,6 +319,15 @@ def test_help_names_every_verb(repository: Path) -> None:
         assert f"  {verb} " in text
 
 
+def test_verbs_over_terraform_come_with_stage_automated(repository: Path) -> None:
+    known = succeed(repository, "--help")
+    for verb in ("bootstrap", "plan", "deploy", "destroy", "test-terraform"):
+        if (ROOT / "terraform").exists():
+            assert f"  {verb} " in known
+        else:
+            assert "comes with stage automated: to grow, uvx copier update" in fail(repository, verb, "--env", "dev")
+
+
 def test_every_step_of_the_definition_is_recorded(repository: Path) -> None:
     """The registered package carries the hashes that lead back to data, contract and code."""
     succeed(repository, "contract", "--data", "my data.csv", "--target", "churned")

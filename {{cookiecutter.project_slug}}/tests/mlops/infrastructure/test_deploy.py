@@ -301,6 +301,19 @@ def test_before_there_is_a_platform(aws: boto3.Session, terraform: FakeTerraform
     assert not terraform.called("serving", "plan")
 
 
+def test_what_holds_data_is_not_destroyed_unasked(
+    account: Account, terraform: FakeTerraform, usecase: Usecase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform.plans("platform", aws_s3_bucket=["delete"], aws_route_table=["delete"])
+    _, _, err = usecase("deploy", "--root", "platform", "--yes")
+    assert "the plan would destroy aws_s3_bucket.this: look at it, and deploy without --yes" in err
+    assert not terraform.called("platform", "apply")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
+    assert usecase("deploy", "--root", "platform")[0] == 0
+    assert terraform.called("platform", "apply")
+
+
 def test_a_plan_is_kept_for_this_user_alone(account: Account, terraform: FakeTerraform, usecase: Usecase) -> None:
     terraform.plans("serving", **CHANGE)
     terraform.answer("serving", "plan", out="Terraform will perform\n")

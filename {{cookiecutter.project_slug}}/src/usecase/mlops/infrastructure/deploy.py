@@ -23,6 +23,7 @@ from usecase.mlops.run import git_sha
 from usecase.mlops.settings import Settings
 
 MARGIN_SECONDS = 600  # that SageMaker may need beyond the time of its roll-out
+HOLDS_DATA = ("aws_s3_bucket", "aws_kms_key", "aws_ecr_repository", "aws_sagemaker_model_package_group")
 NO_PLATFORM = "serving: is planned once the platform is there, which `usecase deploy` makes first"
 
 
@@ -67,17 +68,16 @@ class Place:
         return Root(name, self.settings, self.say, backend(self.settings, name))
 
 
-def deploy_platform(place: Place, consent: Consent) -> bool:
-    """Plan and apply terraform/platform. Whether it is now as planned. Raises UserError."""
+def deploy_platform(place: Place, consent: Consent) -> None:
+    """Plan and apply terraform/platform. What holds data goes only when a person is asked. Raises UserError."""
     root = place.root("platform")
     with tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder:
         plan = root.plan(Path(folder), {})
-        if plan.is_empty:
-            return True
-        if not consent.given(f"Apply this to the platform of {place.settings.environment}?", place.say):
-            return False
-        root.apply(plan)
-    return True
+        lost = [address for kind in HOLDS_DATA for address in plan.losses(kind)]
+        if lost and consent.yes and not consent.dry_run:
+            raise UserError(f"the plan would destroy {', '.join(lost)}: look at it, and deploy without --yes")
+        if not plan.is_empty and consent.given(f"Apply this to {place.settings.environment}?", place.say):
+            root.apply(plan)
 
 
 def deploy_serving(place: Place, model: str, version: str, consent: Consent) -> None:
