@@ -1,25 +1,29 @@
-data "aws_partition" "current" {}
+# One key per purpose: who may read data need not read models, and a key that is given up takes nothing else with it.
+module "key" {
+  source   = "../modules/key"
+  for_each = local.keys
 
-# One key for everything this use case stores in the environment: data, models, images.
-resource "aws_kms_key" "this" {
-  description             = "Data, models and images of ${local.name}"
-  enable_key_rotation     = true
-  deletion_window_in_days = 30
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      # Leaves the decision to the IAM policies of the account; without it nobody could administer the key.
-      Sid       = "AccountDecides"
-      Effect    = "Allow"
-      Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${local.config.aws_account}:root" }
-      Action    = "kms:*"
-      Resource  = "*"
-    }]
-  })
+  name     = "${local.name}-${each.key}"
+  purpose  = "${each.value.purpose} of ${local.name}"
+  account  = local.config.aws_account
+  services = each.value.services
+  readers  = each.key == "artifacts" ? local.copiers : []
 }
 
-resource "aws_kms_alias" "this" {
-  name          = "alias/${local.name}"
-  target_key_id = aws_kms_key.this.key_id
+locals {
+  keys = {
+    artifacts = { purpose = "Models, code and images", services = [] }
+    data      = { purpose = "Data to train with", services = [] }
+    volumes   = { purpose = "Disks of jobs and endpoints", services = [] }
+    capture   = { purpose = "Captured requests and answers", services = [] }
+    logs = {
+      purpose = "Logs, queues and messages"
+      services = [
+        "logs.${local.config.aws_region}.amazonaws.com",
+        "cloudwatch.amazonaws.com", # alarms publish to encrypted topics
+        "events.amazonaws.com",     # rules send to encrypted queues and topics
+        "sns.amazonaws.com",
+      ]
+    }
+  }
 }

@@ -14,9 +14,13 @@ terraform {
 
 provider "aws" {
   region              = local.config.aws_region
-  allowed_account_ids = [local.config.aws_account]
+  allowed_account_ids = var.offline ? null : [local.config.aws_account]
+
+  skip_credentials_validation = var.offline
+  skip_metadata_api_check     = var.offline
+  skip_requesting_account_id  = var.offline
 
   default_tags {
-    tags = local.tags
+    tags = module.settings.tags
   }
 }

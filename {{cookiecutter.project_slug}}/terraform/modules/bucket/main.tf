@@ -1,0 +1,140 @@
+data "aws_partition" "current" {}
+
+resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_144:a copy in another region is a decision on where data may lie: that of the account, not of the use case
+  #checkov:skip=CKV2_AWS_62:nothing starts when an object arrives: pipelines are started by people, schedules and the registry
+  bucket        = var.name
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    bucket_key_enabled = var.kms_key_arn != null
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "this" {
+  count = var.log_bucket == null ? 0 : 1
+
+  bucket        = aws_s3_bucket.this.id
+  target_bucket = var.log_bucket
+  target_prefix = "access/${var.name}/"
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "OnlyTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      [for account in compact([var.receives_logs_of]) : {
+        Sid       = "AccessLogsArrive"
+        Effect    = "Allow"
+        Principal = { Service = "logging.s3.amazonaws.com" }
+        Action    = "s3:PutObject"
+        Resource  = "${aws_s3_bucket.this.arn}/access/*"
+        Condition = { StringEquals = { "aws:SourceAccount" = account } }
+      }],
+      [for prefix, roles in var.readers : {
+        Sid       = "CopiersRead${join("", [for word in split("/", prefix) : title(replace(word, "/[^A-Za-z0-9]/", ""))])}"
+        Effect    = "Allow"
+        Principal = { AWS = distinct([for arn in roles : "arn:${data.aws_partition.current.partition}:iam::${split(":", arn)[4]}:root"]) }
+        Action    = "s3:GetObject"
+        Resource  = "${aws_s3_bucket.this.arn}/${prefix}*"
+        # By condition and not as principal, so that the roles need not exist yet.
+        Condition = { ArnEquals = { "aws:PrincipalArn" = roles } }
+      }],
+    )
+  })
+
+  # S3 refuses two changes of a bucket's access at the same time.
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    id     = "overwritten"
+    status = "Enabled"
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = var.noncurrent_days
+    }
+  }
+
+  # What may hold personal data goes away by itself; deleting an object leaves a version behind, which follows soon.
+  dynamic "rule" {
+    for_each = var.retention_days
+
+    content {
+      id     = "retention-${trimsuffix(rule.key, "/")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      expiration {
+        days = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 7
+      }
+    }
+  }
+
+  rule {
+    id     = "unfinished-uploads"
+    status = "Enabled"
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}

@@ -1,0 +1,20 @@
+# The settings that Python reads too: config/<environment>.yaml over config/defaults.yaml, merged alike for two levels, as deep
+# as what Terraform reads; below, Python merges on. A key without a value leaves that of defaults.yaml.
+locals {
+  config_dir = coalesce(var.config_dir, "${path.module}/../../../config")
+  defaults   = yamldecode(file("${local.config_dir}/defaults.yaml"))
+  own        = { for key, value in yamldecode(file("${local.config_dir}/${var.environment}.yaml")) : key => value if value != null }
+  config = {
+    for key in setunion(keys(local.defaults), keys(local.own)) :
+    key => try(
+      merge(local.defaults[key], { for name, value in local.own[key] : name => value if value != null }),
+      local.own[key],
+      local.defaults[key],
+    )
+  }
+
+  accounts = {
+    for environment in ["dev", "qa", "prod"] :
+    environment => try(tostring(yamldecode(file("${local.config_dir}/${environment}.yaml")).aws_account), "")
+  }
+}

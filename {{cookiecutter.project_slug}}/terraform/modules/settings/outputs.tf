@@ -1,0 +1,26 @@
+output "config" {
+  description = "Settings of the environment, by key."
+  value       = local.config
+}
+
+output "name" {
+  description = "What names of resources begin with: project and environment."
+  value       = "${local.config.project}-${var.environment}"
+}
+
+output "tags" {
+  description = "Tags of every resource."
+  value = merge(try(local.config.tags, {}), {
+    Project     = local.config.project
+    Environment = var.environment
+    Owner       = local.config.owner_email
+    ManagedBy   = "terraform/${var.root}"
+  })
+}
+
+output "accounts" {
+  description = "AWS account of each environment that has one."
+  value = {
+    for environment in ["dev", "qa", "prod"] : environment => local.accounts[environment] if try(local.accounts[environment], "") != ""
+  }
+}

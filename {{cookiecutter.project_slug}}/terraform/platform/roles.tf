@@ -1,0 +1,356 @@
+# Who may do what in AWS: a role per kind of job, for the services that schedule them, and for people.
+data "aws_partition" "current" {}
+
+locals {
+  account   = local.config.aws_account
+  region    = local.config.aws_region
+  partition = data.aws_partition.current.partition
+
+  # Of terraform/bootstrap/usecase, unless the account has one of its own.
+  permissions_boundary = coalesce(
+    local.config.account.permissions_boundary,
+    "arn:${local.partition}:iam::${local.account}:policy/${local.project}/${local.name}-boundary",
+  )
+
+  # Deploy roles of environments in other accounts: they read approved versions here, where they are registered first.
+  copiers = local.config.training_environment != var.environment ? [] : sort([
+    for environment, account in module.settings.accounts :
+    "arn:${local.partition}:iam::${account}:role/${local.project}/${local.project}-${environment}-deploy"
+    if account != local.account
+  ])
+
+  group   = local.config.model_package_group
+  objects = { for kind, bucket in module.bucket : kind => bucket.arn }
+  images  = concat(aws_ecr_repository.this[*].arn, local.managed_images)
+  # AWS keeps its images in an account of its own per region.
+  managed_images = [for _ in compact([local.config.container == "own" ? "" : "managed"]) : "arn:${local.partition}:ecr:${local.region}:*:repository/sagemaker-xgboost"]
+  sagemaker      = "arn:${local.partition}:sagemaker:${local.region}:${local.account}"
+
+  # What containers of all kinds need, beside their data.
+  container_statements = [
+    jsonencode({
+      Sid       = "VolumesAreEncrypted"
+      Effect    = "Allow"
+      Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"]
+      Resource  = module.key["volumes"].arn
+      Condition = { BoolIfExists = { "kms:GrantIsForAWSResource" = "true" } }
+    }),
+    jsonencode({
+      Sid      = "ImagesArePulled"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Resource = local.images
+    }),
+    jsonencode({
+      Sid      = "KnowNoResource" # these actions have none
+      Effect   = "Allow"
+      Action   = ["ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ecr:GetAuthorizationToken"]
+      Resource = "*"
+    }),
+    jsonencode({
+      Sid    = "NetworkInterfaces"
+      Effect = "Allow"
+      Action = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"]
+      Resource = concat(
+        ["arn:${local.partition}:ec2:${local.region}:${local.account}:network-interface/*"],
+        [for id in module.network.subnet_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:subnet/${id}"],
+        [for id in module.network.security_group_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:security-group/${id}"],
+      )
+    }),
+    jsonencode({
+      Sid      = "Logs"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/sagemaker/*"
+    }),
+    jsonencode({
+      Sid       = "Metrics"
+      Effect    = "Allow"
+      Action    = "cloudwatch:PutMetricData"
+      Resource  = "*" # the action has no resource: the namespace bounds it
+      Condition = { StringLike = { "cloudwatch:namespace" = ["/aws/sagemaker/*", "aws/sagemaker/*", local.project] } }
+    }),
+  ]
+
+  artifacts_are_read = [
+    jsonencode({
+      Sid    = "ArtifactsAreRead"
+      Effect = "Allow"
+      Action = "s3:GetObject"
+      Resource = [
+        for prefix in ["registry/${local.group}", local.group, "${local.project}/code", "${local.project}/contract", "${local.project}/card", "${local.project}/champion", "${local.project}/pipeline"] :
+        "${local.objects["artifacts"]}/${prefix}/*"
+      ]
+    }),
+    jsonencode({
+      Sid       = "ArtifactsAreListed"
+      Effect    = "Allow"
+      Action    = "s3:ListBucket"
+      Resource  = local.objects["artifacts"]
+      Condition = { StringLike = { "s3:prefix" = ["registry/${local.group}/*", "${local.group}/*", "${local.project}/*"] } }
+    }),
+    jsonencode({
+      Sid      = "ArtifactsAreDecrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+      Resource = module.key["artifacts"].arn
+    }),
+  ]
+  results_are_written = [
+    jsonencode({
+      Sid      = "ResultsAreWritten"
+      Effect   = "Allow"
+      Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+      Resource = "${local.objects["artifacts"]}/${local.group}/*"
+    }),
+  ]
+  data_is_read = [
+    jsonencode({
+      Sid      = "DataIsRead"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = "${local.objects["data"]}/${local.project}/*"
+    }),
+    jsonencode({
+      Sid       = "DataIsListed"
+      Effect    = "Allow"
+      Action    = "s3:ListBucket"
+      Resource  = local.objects["data"]
+      Condition = { StringLike = { "s3:prefix" = "${local.project}/*" } }
+    }),
+    jsonencode({
+      Sid      = "DataIsDecrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey"]
+      Resource = module.key["data"].arn
+    }),
+  ]
+  starts_jobs = [
+    jsonencode({
+      Sid    = "JobsAreStarted"
+      Effect = "Allow"
+      Action = [
+        "sagemaker:AddTags", "sagemaker:CreateModel", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob", "sagemaker:CreateTransformJob",
+        "sagemaker:DeleteModel", "sagemaker:DescribeModel", "sagemaker:DescribeProcessingJob", "sagemaker:DescribeTrainingJob",
+        "sagemaker:DescribeTransformJob", "sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob", "sagemaker:StopTransformJob",
+      ]
+      # Pipelines names what it starts by itself.
+      Resource = [for kind in ["model", "processing-job", "training-job", "transform-job"] : "${local.sagemaker}:${kind}/pipelines-*"]
+    }),
+    jsonencode({
+      Sid    = "VersionsAreRegistered"
+      Effect = "Allow"
+      Action = ["sagemaker:AddTags", "sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+      Resource = [
+        "${local.sagemaker}:model-package-group/${local.group}",
+        "${local.sagemaker}:model-package/${local.group}/*",
+      ]
+    }),
+    jsonencode({
+      Sid       = "RolesArePassed"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = [for role in ["processing", "training", "inference"] : "arn:${local.partition}:iam::${local.account}:role/${local.project}/${local.name}-${role}"]
+      Condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
+    }),
+  ]
+
+  service_roles = {
+    processing = {
+      service    = "sagemaker.amazonaws.com"
+      purpose    = "Containers that prepare data, evaluate and explain"
+      statements = concat(local.container_statements, local.artifacts_are_read, local.results_are_written, local.data_is_read)
+    }
+    training = {
+      service    = "sagemaker.amazonaws.com"
+      purpose    = "Containers that train"
+      statements = concat(local.container_statements, local.artifacts_are_read, local.results_are_written)
+    }
+    inference = {
+      service = "sagemaker.amazonaws.com"
+      purpose = "Containers that serve"
+      statements = concat(local.container_statements, local.artifacts_are_read, [
+        jsonencode({
+          Sid      = "RequestsAreCaptured"
+          Effect   = "Allow"
+          Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+          Resource = ["${local.objects["capture"]}/${local.project}/capture/*", "${local.objects["capture"]}/${local.project}/async/*"]
+        }),
+        jsonencode({
+          Sid      = "RequestsInFilesAreRead"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = ["${local.objects["capture"]}/${local.project}/async/*", "${local.objects["data"]}/${local.project}/batch/*"]
+        }),
+        jsonencode({
+          Sid      = "AnswersInFilesAreWritten"
+          Effect   = "Allow"
+          Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+          Resource = "${local.objects["data"]}/${local.project}/batch/*"
+        }),
+        jsonencode({
+          Sid      = "CapturesAndDataAreEncrypted"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+          Resource = [module.key["capture"].arn, module.key["data"].arn]
+        }),
+        jsonencode({
+          Sid      = "AsynchronousAnswersAreTold"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = aws_sns_topic.this["async"].arn
+        }),
+        jsonencode({
+          Sid      = "MessagesAreEncrypted"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = module.key["logs"].arn
+        }),
+      ])
+    }
+    pipeline = {
+      service    = "sagemaker.amazonaws.com"
+      purpose    = "SageMaker Pipelines, which starts the jobs"
+      statements = concat(local.starts_jobs, local.artifacts_are_read, local.results_are_written, module.guardrails.statements)
+    }
+    batch = {
+      service = "states.amazonaws.com"
+      purpose = "Step Functions, which starts batch transform jobs"
+      statements = [
+        jsonencode({
+          Sid      = "TransformJobsAreStarted"
+          Effect   = "Allow"
+          Action   = ["sagemaker:AddTags", "sagemaker:CreateTransformJob", "sagemaker:DescribeTransformJob", "sagemaker:StopTransformJob"]
+          Resource = ["${local.sagemaker}:transform-job/${local.name}-*", "${local.sagemaker}:model/${local.name}-*"]
+        }),
+        jsonencode({
+          Sid      = "StepFunctionsHearsOfTheirEnd" # the rule that Step Functions keeps in each account
+          Effect   = "Allow"
+          Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+          Resource = "arn:${local.partition}:events:${local.region}:${local.account}:rule/StepFunctionsGetEventsForSageMakerTransformJobsRule"
+        }),
+        jsonencode({
+          Sid      = "KnowNoResource" # delivery of logs and traces; these actions have none
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+          Resource = "*"
+        }),
+        jsonencode({
+          Sid      = "FailuresAreTold"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = module.key["logs"].arn
+        }),
+      ]
+    }
+    scheduler = {
+      service = "scheduler.amazonaws.com"
+      purpose = "EventBridge Scheduler, which starts batch runs"
+      statements = [
+        jsonencode({
+          Sid      = "BatchIsStarted"
+          Effect   = "Allow"
+          Action   = "states:StartExecution"
+          Resource = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.name}-batch"
+        }),
+      ]
+    }
+  }
+
+  people_roles = {
+    steward = {
+      people  = local.config.people.stewards
+      purpose = "People who approve and reject models"
+      statements = concat(module.guardrails_of_stewards.statements, local.artifacts_are_read, [
+        jsonencode({
+          Sid      = "ModelsAreDecidedOn"
+          Effect   = "Allow"
+          Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup", "sagemaker:UpdateModelPackage"]
+          Resource = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
+        }),
+        jsonencode({
+          Sid      = "ListsKnowNoResource" # this action has none
+          Effect   = "Allow"
+          Action   = "sagemaker:ListModelPackages"
+          Resource = "*"
+        }),
+      ])
+    }
+    data-scientist = {
+      people  = local.config.people.data_scientists
+      purpose = "People who push data, start pipelines and look at results"
+      statements = concat(module.guardrails.statements, local.artifacts_are_read, local.data_is_read, [
+        jsonencode({
+          Sid      = "PipelinesAreStarted"
+          Effect   = "Allow"
+          Action   = ["sagemaker:DescribePipeline", "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions", "sagemaker:ListPipelineExecutionSteps", "sagemaker:StartPipelineExecution", "sagemaker:StopPipelineExecution"]
+          Resource = ["${local.sagemaker}:pipeline/${local.name}", "${local.sagemaker}:pipeline/${local.name}/*"]
+        }),
+        jsonencode({
+          Sid      = "InputsAreWritten"
+          Effect   = "Allow"
+          Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+          Resource = ["${local.objects["data"]}/${local.project}/data/*", "${local.objects["artifacts"]}/${local.project}/*"]
+        }),
+        jsonencode({
+          Sid      = "InputsAreEncrypted"
+          Effect   = "Allow"
+          Action   = "kms:GenerateDataKey"
+          Resource = [module.key["artifacts"].arn, module.key["data"].arn]
+        }),
+        jsonencode({
+          Sid      = "FactsAreRead"
+          Effect   = "Allow"
+          Action   = "ssm:GetParameter"
+          Resource = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${local.project}/${var.environment}/*"
+        }),
+        jsonencode({
+          Sid      = "VersionsAreRead"
+          Effect   = "Allow"
+          Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+          Resource = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
+        }),
+      ])
+    }
+  }
+}
+
+module "guardrails" {
+  source = "../modules/guardrails"
+
+  instance_types = local.config.instance_types
+}
+
+module "guardrails_of_stewards" {
+  source = "../modules/guardrails"
+
+  instance_types = local.config.instance_types
+  may_decide     = true
+}
+
+module "role" {
+  source   = "../modules/role"
+  for_each = local.service_roles
+
+  name                 = "${local.name}-${each.key}"
+  project              = local.project
+  purpose              = each.value.purpose
+  service              = each.value.service
+  account              = local.account
+  statements           = each.value.statements
+  permissions_boundary = local.permissions_boundary
+}
+
+# Nobody is named under `people` of config/: no role.
+module "people" {
+  source   = "../modules/role"
+  for_each = { for name, role in local.people_roles : name => role if length(role.people) > 0 }
+
+  name                 = "${local.name}-${each.key}"
+  project              = local.project
+  purpose              = each.value.purpose
+  people               = each.value.people
+  account              = local.account
+  statements           = each.value.statements
+  permissions_boundary = local.permissions_boundary
+}
