@@ -1,7 +1,27 @@
 # Versions of the model, each waiting for approval.
 resource "aws_sagemaker_model_package_group" "this" {
-  model_package_group_name        = local.config.model_package_group
+  model_package_group_name        = local.group
   model_package_group_description = "Models of ${local.name}"
+}
+
+# Where a model is trained, the deploy roles of environments in other accounts read versions and their status.
+resource "aws_sagemaker_model_package_group_policy" "copiers" {
+  count = length(local.copiers) > 0 ? 1 : 0
+
+  model_package_group_name = aws_sagemaker_model_package_group.this.model_package_group_name
+
+  resource_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "CopiersRead"
+      Effect    = "Allow"
+      Principal = { AWS = [for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"] }
+      Action    = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
+      Resource  = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
+      # By condition and not as principal, so that the roles need not exist yet.
+      Condition = { ArnEquals = { "aws:PrincipalArn" = local.copiers } }
+    }]
+  })
 }
 
 # Images of container/Dockerfile; a managed container comes from AWS and needs none.
@@ -10,6 +30,7 @@ resource "aws_ecr_repository" "this" {
 
   name                 = local.name
   image_tag_mutability = "IMMUTABLE"
+  force_delete         = var.environment == "dev"
 
   image_scanning_configuration {
     scan_on_push = true
@@ -17,6 +38,22 @@ resource "aws_ecr_repository" "this" {
 
   encryption_configuration {
     encryption_type = "KMS"
-    kms_key         = aws_kms_key.this.arn
+    kms_key         = module.key["artifacts"].arn
   }
+}
+
+# Images with a tag are those of versions, and stay.
+resource "aws_ecr_lifecycle_policy" "this" {
+  count = local.config.container == "own" ? 1 : 0
+
+  repository = aws_ecr_repository.this[0].name
+
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "Images that lost their tag"
+      selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
+      action       = { type = "expire" }
+    }]
+  })
 }

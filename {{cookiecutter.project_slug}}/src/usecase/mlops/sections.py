@@ -13,9 +13,11 @@ Environment = Literal["dev", "qa", "prod"]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=0, le=3600)]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+InstanceTypes = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9*]+$")]
 Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
 RoleArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
 PolicyArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$")]
+Principal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[^*]+$")]
 Existing = Annotated[str, Field(min_length=1)]
 # The days that CloudWatch Logs can keep a group, from half a week on.
 LogDays = Literal[5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
@@ -81,14 +83,18 @@ class AwsAccess(Section):
 class Network(Section):
     """Where jobs and endpoints run: a new VPC, or that of `vpc_id` with its private `subnet_ids`.
 
-    `zones` are the letters of availability zones; `existing_endpoints` are names such as sagemaker.api or s3.
+    `zones` are the letters of availability zones. `interface_endpoints` and `existing_endpoints` are names of AWS services
+    such as sagemaker.api; `peer_cidrs` are networks that the new VPC will be joined to.
     """
 
     vpc_id: str = Field(default="", pattern=r"^(vpc-[0-9a-f]{8,17})?$")
     cidr: str = "10.20.0.0/16"
+    peer_cidrs: list[str] = []
     zones: list[Annotated[str, Field(pattern=r"^[a-z]$")]] = Field(default=["a", "b"], min_length=2, max_length=6)
     nat: bool = False
     subnet_ids: list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]] = []
+    route_table_ids: list[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")]] = []
+    interface_endpoints: list[Existing] = []
     existing_endpoints: list[Existing] = []
     create_endpoints: bool = True
     flow_log_days: LogDays = 365
@@ -100,8 +106,8 @@ class Network(Section):
             network = IPv4Network(value)
         except ValueError as error:
             raise ValueError(f"{error}: give a range such as 10.20.0.0/16") from None
-        if not 16 <= network.prefixlen <= 24:
-            raise ValueError(f"/{network.prefixlen} is no size for a VPC with several subnets: from /16 to /24")
+        if not 16 <= network.prefixlen <= 22:
+            raise ValueError(f"/{network.prefixlen} is no size for a VPC with several subnets: from /16 to /22")
         return value
 
     @field_validator("zones", "subnet_ids")
@@ -110,6 +116,13 @@ class Network(Section):
         if len(set(value)) < len(value):
             raise ValueError("holds one of them twice")
         return value
+
+
+class People(Section):
+    """ARNs of the IAM roles or users that may take the role of a steward, or of a data scientist; none: no role."""
+
+    stewards: list[Principal] = []
+    data_scientists: list[Principal] = []
 
 
 class Serverless(Section):

@@ -1,8 +1,6 @@
-data "aws_partition" "current" {}
-
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_144:a copy in another region is a decision on where data may lie: that of the account, not of the use case
-  #checkov:skip=CKV2_AWS_62:nothing starts when an object arrives: pipelines are started by people, schedules and the registry
+  #checkov:skip=CKV_AWS_144:where a copy of the data may lie is a decision for people, not a default
+  #checkov:skip=CKV2_AWS_62:nothing starts when an object arrives; pipelines are started by people, schedules and the registry
   bucket        = var.name
   force_destroy = var.force_destroy
 }
@@ -46,10 +44,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_logging" "this" {
-  count = var.log_bucket == null ? 0 : 1
+  count = var.access_logs == null ? 0 : 1
 
   bucket        = aws_s3_bucket.this.id
-  target_bucket = var.log_bucket
+  target_bucket = var.access_logs.bucket
   target_prefix = "access/${var.name}/"
 }
 
@@ -75,15 +73,6 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = "${aws_s3_bucket.this.arn}/access/*"
         Condition = { StringEquals = { "aws:SourceAccount" = account } }
       }],
-      [for prefix, roles in var.readers : {
-        Sid       = "CopiersRead${join("", [for word in split("/", prefix) : title(replace(word, "/[^A-Za-z0-9]/", ""))])}"
-        Effect    = "Allow"
-        Principal = { AWS = distinct([for arn in roles : "arn:${data.aws_partition.current.partition}:iam::${split(":", arn)[4]}:root"]) }
-        Action    = "s3:GetObject"
-        Resource  = "${aws_s3_bucket.this.arn}/${prefix}*"
-        # By condition and not as principal, so that the roles need not exist yet.
-        Condition = { ArnEquals = { "aws:PrincipalArn" = roles } }
-      }],
     )
   })
 
@@ -102,9 +91,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     noncurrent_version_expiration {
       noncurrent_days = var.noncurrent_days
     }
+
+    expiration {
+      expired_object_delete_marker = true
+    }
   }
 
-  # What may hold personal data goes away by itself; deleting an object leaves a version behind, which follows soon.
+  # Deleting an object leaves a version behind, which follows soon.
   dynamic "rule" {
     for_each = var.retention_days
 

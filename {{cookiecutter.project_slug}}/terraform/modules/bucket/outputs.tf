@@ -1,5 +1,5 @@
 output "name" {
-  description = "Name of the bucket, known once its policy stands: who waits for it finds a bucket that is closed."
+  description = "Name of the bucket. Who waits for it finds a bucket whose policy stands."
   value       = aws_s3_bucket.this.bucket
   depends_on  = [aws_s3_bucket_policy.this]
 }

@@ -5,26 +5,31 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
-    error_message = "name must have 3 to 63 characters a-z, 0-9 and hyphens."
+    error_message = "name must have 3 to 63 characters a-z, 0-9 and hyphens, with none of these at its ends."
   }
 }
 
 variable "kms_key_arn" {
-  description = "Key of the objects; null for AWS's own (SSE-S3), which a bucket needs that access logs are delivered to."
+  description = "Key of the objects; null for S3's own (SSE-S3), which a bucket must have that access logs are delivered to."
   type        = string
   default     = null
 }
 
-variable "log_bucket" {
-  description = "Bucket that access logs are delivered to; null for none."
-  type        = string
+variable "access_logs" {
+  description = "Bucket that the logs of requests are delivered to, below `access/<name>/`; null for none."
+  type        = object({ bucket = string })
   default     = null
 }
 
 variable "receives_logs_of" {
-  description = "Account whose buckets may deliver their access logs here; null: none."
+  description = "Account whose buckets may deliver their access logs here; null for none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.receives_logs_of == null || var.kms_key_arn == null
+    error_message = "S3 delivers no access logs to a bucket with a KMS key: leave kms_key_arn out."
+  }
 }
 
 variable "retention_days" {
@@ -48,20 +53,6 @@ variable "noncurrent_days" {
   validation {
     condition     = var.noncurrent_days >= 1
     error_message = "noncurrent_days must be 1 or more."
-  }
-}
-
-variable "readers" {
-  description = "Roles of other accounts that may read, by prefix: those that copy an approved model into their environment."
-  type        = map(list(string))
-  default     = {}
-  nullable    = false
-
-  validation {
-    condition = alltrue([
-      for arn in flatten(values(var.readers)) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", arn))
-    ])
-    error_message = "readers must be ARNs of roles, without a wildcard."
   }
 }
 

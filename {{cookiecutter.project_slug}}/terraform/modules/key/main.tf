@@ -1,39 +1,45 @@
 data "aws_partition" "current" {}
 
 locals {
-  reader_accounts = distinct([for arn in var.readers : "arn:${data.aws_partition.current.partition}:iam::${split(":", arn)[4]}:root"])
+  arn_of = "arn:${data.aws_partition.current.partition}"
 
-  # CloudWatch Logs names the log group in the encryption context and the region in its principal; the others name the account.
-  account_statement = {
-    # Leaves the decision to the IAM policies of the account; without it nobody could administer the key.
-    Sid       = "AccountDecides"
-    Effect    = "Allow"
-    Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${var.account}:root" }
-    Action    = "kms:*"
-    Resource  = "*" # in a key policy: this key
-  }
-  service_statement = {
-    Sid       = "ServicesEncrypt"
-    Effect    = "Allow"
-    Principal = { Service = var.services }
-    Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-    Resource  = "*" # in a key policy: this key
-    Condition = {
-      StringEqualsIfExists = { "aws:SourceAccount" = var.account }
-      ArnLikeIfExists = {
-        "kms:EncryptionContext:aws:logs:arn" = "arn:${data.aws_partition.current.partition}:logs:*:${var.account}:log-group:*"
-      }
-    }
-  }
-  reader_statement = {
-    Sid       = "CopiersDecrypt"
-    Effect    = "Allow"
-    Principal = { AWS = local.reader_accounts }
-    Action    = ["kms:Decrypt", "kms:DescribeKey"]
-    Resource  = "*" # in a key policy: this key
-    # By condition and not as principal, so that the roles need not exist yet.
-    Condition = { ArnEquals = { "aws:PrincipalArn" = var.readers } }
-  }
+  # "*" as a resource means the key itself in its own policy.
+  statements = concat(
+    [{
+      Sid       = "AccountDecides" # IAM policies say who may use the key; without this nobody could administer it
+      Effect    = "Allow"
+      Principal = { AWS = "${local.arn_of}:iam::${var.account}:root" }
+      Action    = "kms:*"
+      Resource  = "*"
+    }],
+    [for service in sort(var.services) : {
+      Sid       = "Service${title(split(".", service)[0])}"
+      Effect    = "Allow"
+      Principal = { Service = service }
+      Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"]
+      Resource  = "*"
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
+    }],
+    [for region in compact([var.log_groups_of]) : {
+      Sid       = "LogGroups"
+      Effect    = "Allow"
+      Principal = { Service = "logs.${region}.amazonaws.com" }
+      Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+      Resource  = "*"
+      Condition = { ArnLike = {
+        "kms:EncryptionContext:aws:logs:arn" = "${local.arn_of}:logs:${region}:${var.account}:log-group:*"
+      } }
+    }],
+    # What EventBridge asks of KMS for a queue or topic names no account: a condition would drop every message. Which rule
+    # may send is decided by the policy of the queue or topic.
+    [for service in var.events ? ["events.amazonaws.com"] : [] : {
+      Sid       = "RulesSend"
+      Effect    = "Allow"
+      Principal = { Service = service }
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = "*"
+    }],
+  )
 }
 
 resource "aws_kms_key" "this" {
@@ -41,14 +47,7 @@ resource "aws_kms_key" "this" {
   enable_key_rotation     = true
   deletion_window_in_days = var.deletion_days
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      [local.account_statement],
-      [for statement in [local.service_statement] : statement if length(var.services) > 0],
-      [for statement in [local.reader_statement] : statement if length(var.readers) > 0],
-    )
-  })
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.statements })
 }
 
 resource "aws_kms_alias" "this" {

@@ -2,6 +2,11 @@ variable "name" {
   description = "Alias of the key, without `alias/`."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,200}$", var.name)) && !startswith(var.name, "aws")
+    error_message = "name must have 1 to 200 letters, digits, hyphens or underscores and not begin with aws, which KMS keeps for itself."
+  }
 }
 
 variable "purpose" {
@@ -22,22 +27,33 @@ variable "account" {
 }
 
 variable "services" {
-  description = "AWS services that encrypt with the key by themselves, such as `sns.amazonaws.com`; only for resources of the account."
-  type        = list(string)
-  default     = []
-  nullable    = false
-}
-
-variable "readers" {
-  description = "ARNs of roles in other accounts that may decrypt: those that copy an approved model into their environment."
+  description = "AWS services that use the key by themselves for resources of the account, such as `cloudwatch.amazonaws.com` for alarms that publish to an encrypted topic."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.readers : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", arn))])
-    error_message = "readers must be ARNs of roles, without a wildcard."
+    condition     = alltrue([for service in var.services : can(regex("^[a-z0-9-]+[.]amazonaws[.]com$", service))])
+    error_message = "services must be names such as cloudwatch.amazonaws.com."
   }
+
+  validation {
+    condition     = length(setintersection(var.services, ["events.amazonaws.com", "logs.amazonaws.com"])) == 0
+    error_message = "EventBridge and CloudWatch Logs name no account when they ask for a key: set events or log_groups_of instead."
+  }
+}
+
+variable "log_groups_of" {
+  description = "Region whose log groups are encrypted with the key; null for none."
+  type        = string
+  default     = null
+}
+
+variable "events" {
+  description = "Whether rules of EventBridge send to queues or topics that are encrypted with the key."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "deletion_days" {
