@@ -1,25 +1,24 @@
 locals {
   project = local.config.project
-  # What is kept for good: `registry/` and the models, code, contracts and cards below `<project>/`.
-  buckets = {
-    artifacts = { key = "artifacts", retention = {} }
-    data      = { key = "data", retention = { data = "data_days", feedback = "feedback_days" } }
-    capture   = { key = "capture", retention = { capture = "capture_days" } }
+  # By bucket: the setting of `retention` that bounds the age of objects, by prefix. Kept for good is what describes a model:
+  # `registry/` and the outputs of executions, and code, contracts, cards, champions and definitions below `<project>/`.
+  retention = {
+    artifacts = {}
+    data      = { "${local.project}/data/" = "data_days", "${local.project}/feedback/" = "feedback_days" }
+    capture   = { "${local.project}/" = "capture_days" } # requests and answers, of whichever mode of serving
   }
 }
 
 module "bucket" {
   source   = "../modules/bucket"
-  for_each = local.buckets
+  for_each = local.retention
 
-  name        = "${local.name}-${each.key}-${local.config.aws_account}"
-  kms_key_arn = module.key[each.value.key].arn
-  log_bucket  = module.log_bucket.name
-  readers     = each.key == "artifacts" && length(local.copiers) > 0 ? { "registry/" = local.copiers } : {}
+  name       = "${local.name}-${each.key}-${local.config.aws_account}"
+  key        = module.key[each.key]
+  log_bucket = module.log_bucket
 
-  retention_days = { # what is no number becomes 0, which the module refuses in words
-    for folder, setting in each.value.retention : "${local.project}/${folder}/" => try(tonumber(local.config.retention[setting]), 0)
-  }
+  # What is no number becomes 0, which the module refuses in words.
+  retention_days = { for prefix, setting in each.value : prefix => try(tonumber(local.config.retention[setting]), 0) }
 
   force_destroy = var.environment == "dev"
 }

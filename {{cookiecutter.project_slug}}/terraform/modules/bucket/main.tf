@@ -34,20 +34,20 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    bucket_key_enabled = var.kms_key_arn != null
+    bucket_key_enabled = var.key != null
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
-      kms_master_key_id = var.kms_key_arn
+      sse_algorithm     = var.key == null ? "AES256" : "aws:kms"
+      kms_master_key_id = try(var.key.arn, null)
     }
   }
 }
 
 resource "aws_s3_bucket_logging" "this" {
-  count = var.access_logs == null ? 0 : 1
+  count = var.log_bucket == null ? 0 : 1
 
   bucket        = aws_s3_bucket.this.id
-  target_bucket = var.access_logs.bucket
+  target_bucket = var.log_bucket.name
   target_prefix = "access/${var.name}/"
 }
 

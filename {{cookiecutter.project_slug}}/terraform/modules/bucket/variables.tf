@@ -9,15 +9,15 @@ variable "name" {
   }
 }
 
-variable "kms_key_arn" {
-  description = "Key of the objects; null for S3's own (SSE-S3), which a bucket must have that access logs are delivered to."
-  type        = string
+variable "key" {
+  description = "KMS key of the objects, as module `key` gives it; null for S3's own (SSE-S3), which a bucket must have that access logs are delivered to."
+  type        = object({ arn = string })
   default     = null
 }
 
-variable "access_logs" {
+variable "log_bucket" {
   description = "Bucket that the logs of requests are delivered to, below `access/<name>/`; null for none."
-  type        = object({ bucket = string })
+  type        = object({ name = string })
   default     = null
 }
 
@@ -27,8 +27,8 @@ variable "receives_logs_of" {
   default     = null
 
   validation {
-    condition     = var.receives_logs_of == null || var.kms_key_arn == null
-    error_message = "S3 delivers no access logs to a bucket with a KMS key: leave kms_key_arn out."
+    condition     = var.receives_logs_of == null || var.key == null
+    error_message = "S3 delivers no access logs to a bucket with a KMS key: leave key out."
   }
 }
 
