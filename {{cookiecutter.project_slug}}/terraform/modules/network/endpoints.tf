@@ -1,12 +1,12 @@
 # Ways to AWS services that do not leave its network.
 locals {
-  missing             = setsubtract(concat(["s3"], var.settings.interface_endpoints), local.new ? [] : var.settings.existing_endpoints)
-  interface_endpoints = setsubtract(local.missing, ["s3"])
+  lacking             = sort(setsubtract(concat(["s3"], var.settings.interface_endpoints), local.new ? [] : var.settings.existing_endpoints))
+  interface_endpoints = setsubtract(local.lacking, ["s3"])
 }
 
 # Costs nothing. Only buckets of the account can be reached, and those in which AWS keeps the layers of its images.
 resource "aws_vpc_endpoint" "s3" {
-  count = contains(local.missing, "s3") ? 1 : 0
+  count = contains(local.lacking, "s3") ? 1 : 0
 
   vpc_id            = local.vpc_id
   service_name      = "com.amazonaws.${var.region}.s3"

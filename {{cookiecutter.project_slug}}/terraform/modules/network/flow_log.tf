@@ -1,4 +1,4 @@
-# Who talked to whom; an existing VPC has its own, or its owners do not want one.
+# Who talked to whom. Of an existing VPC its owners keep it.
 resource "aws_cloudwatch_log_group" "flow" {
   count = local.new ? 1 : 0
 
@@ -36,8 +36,8 @@ resource "aws_iam_role_policy" "flow" {
     Version = "2012-10-17"
     Statement = [{
       Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-      Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
+      Action   = ["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Resource = [aws_cloudwatch_log_group.flow[0].arn, "${aws_cloudwatch_log_group.flow[0].arn}:*"]
     }]
   })
 }

@@ -11,7 +11,7 @@ variable "region" {
 }
 
 variable "account" {
-  description = "AWS account: only its buckets can be reached through the S3 endpoint, but for those that AWS keeps images in."
+  description = "AWS account: of others, no bucket can be reached through the S3 endpoint but that in which AWS keeps images."
   type        = string
   nullable    = false
 }
@@ -41,7 +41,7 @@ variable "settings" {
   })
 
   validation {
-    condition     = var.settings.vpc_id == "" || can(regex("^vpc-[0-9a-f]{8,17}$", var.settings.vpc_id))
+    condition     = can(regex("^(vpc-[0-9a-f]{8,17})?$", var.settings.vpc_id))
     error_message = "network.vpc_id in config/<environment>.yaml must be the id of a VPC, such as vpc-0123456789abcdef0, or blank for a new one."
   }
 
@@ -56,53 +56,36 @@ variable "settings" {
   }
 
   validation {
-    condition     = can(cidrhost(var.settings.cidr, 0)) && try(tonumber(split("/", var.settings.cidr)[1]), 0) >= 16 && try(tonumber(split("/", var.settings.cidr)[1]), 99) <= 22
-    error_message = "network.cidr in config/<environment>.yaml must be a block of /16 to /22, such as 10.20.0.0/16: six subnets are cut from it."
-  }
-
-  validation {
-    condition     = alltrue([for cidr in var.settings.peer_cidrs : can(cidrhost(cidr, 0))])
-    error_message = "network.peer_cidrs in config/<environment>.yaml must be CIDR blocks, such as 10.0.0.0/8."
-  }
-
-  # Two blocks overlap when they are the same as far as the shorter prefix goes.
-  validation {
     condition = alltrue([
-      for cidr in var.settings.peer_cidrs : try(
-        cidrsubnet("${cidrhost(cidr, 0)}/${min(tonumber(split("/", cidr)[1]), tonumber(split("/", var.settings.cidr)[1]))}", 0, 0)
-        != cidrsubnet("${cidrhost(var.settings.cidr, 0)}/${min(tonumber(split("/", cidr)[1]), tonumber(split("/", var.settings.cidr)[1]))}", 0, 0),
-        true
-      )
+      can(regex("^[0-9.]+/(1[6-9]|2[0-2])$", var.settings.cidr)),
+      try(cidrsubnet(var.settings.cidr, 0, 0) == var.settings.cidr, false),
     ])
-    error_message = "network.cidr in config/<environment>.yaml overlaps one of network.peer_cidrs, to which the VPC will be joined: choose another block."
+    error_message = "network.cidr in config/<environment>.yaml must be a block of /16 to /22 that begins where such a block does, such as 10.20.0.0/16: a subnet per zone is cut from it, and one more with NAT."
   }
 
   validation {
-    condition = var.settings.vpc_id != "" || (
-      length(distinct(var.settings.zones)) >= 2 && length(distinct(var.settings.zones)) <= 3 && alltrue([for zone in var.settings.zones : can(regex("^[a-z]$", zone))])
-    )
-    error_message = "network.zones in config/<environment>.yaml must be the letters of two or three availability zones, such as [a, b]."
+    condition     = alltrue([for cidr in var.settings.peer_cidrs : can(regex("^[0-9.]+/", cidr)) && can(cidrhost(cidr, 0))])
+    error_message = "network.peer_cidrs in config/<environment>.yaml must be IPv4 blocks, such as 10.0.0.0/8."
+  }
+
+  validation {
+    condition     = var.settings.vpc_id != "" || length(distinct(var.settings.zones)) >= 2
+    error_message = "network.zones in config/<environment>.yaml must name two availability zones or more, so that one may fail: [a, b], say."
+  }
+
+  validation {
+    condition     = alltrue([for zone in var.settings.zones : can(regex("^[a-f]$", zone))])
+    error_message = "network.zones in config/<environment>.yaml must be letters of availability zones, a to f."
   }
 
   validation {
     condition     = !(var.settings.nat && var.settings.vpc_id != "")
-    error_message = "network.nat in config/<environment>.yaml is for a new VPC: an existing one has its own way out, or none."
+    error_message = "network.nat in config/<environment>.yaml is for a new VPC: an existing one has its own way out, or none. Set it to false."
   }
 
   validation {
-    condition = (
-      var.settings.vpc_id == "" || var.settings.create_endpoints
-      || length(setsubtract(concat(["s3"], var.settings.interface_endpoints), var.settings.existing_endpoints)) == 0
-    )
-    error_message = "the existing VPC lacks endpoints (${join(", ", setsubtract(concat(["s3"], var.settings.interface_endpoints), var.settings.existing_endpoints))}): list those it has under network.existing_endpoints in config/<environment>.yaml, or set network.create_endpoints: true."
-  }
-
-  validation {
-    condition = (
-      var.settings.vpc_id == "" || !var.settings.create_endpoints || contains(var.settings.existing_endpoints, "s3")
-      || length(var.settings.route_table_ids) > 0
-    )
-    error_message = "jobs need a way to S3: list s3 under network.existing_endpoints in config/<environment>.yaml, or name the route tables of the subnets under network.route_table_ids, which get one."
+    condition     = alltrue([for service in var.settings.interface_endpoints : can(regex("^[a-z0-9-]+([.][a-z0-9-]+)*$", service)) && !contains(["s3", "dynamodb"], service)])
+    error_message = "network.interface_endpoints in config/<environment>.yaml must be names of services without region, such as sagemaker.api or logs; s3 needs none, it has its gateway."
   }
 
   validation {
