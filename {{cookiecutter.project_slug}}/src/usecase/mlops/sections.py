@@ -13,7 +13,8 @@ Environment = Literal["dev", "qa", "prod"]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=0, le=3600)]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-InstanceTypes = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9*]+$")]
+InstanceTypes = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9*]+$")]  # one, or * for any size
+USUAL_TYPES = [f"ml.{family}.*" for family in ("t3", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5")]
 Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
 RoleArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
 PolicyArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$")]
@@ -62,7 +63,8 @@ class AwsAccess(Section):
     """How GitLab's jobs reach AWS: by a token of the job (oidc), or as the runner's own role.
 
     `sub_claims: tier` binds a role to protected refs and the environment's tier (GitLab 18.7 or newer), `ref` to a ref.
-    `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token.
+    `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token. `plan_role`: merge requests
+    may read the environment, to plan.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -71,6 +73,7 @@ class AwsAccess(Section):
     audience: str = ""
     project_id: str = Field(default="", pattern=r"^\d*$")
     sub_claims: Literal["tier", "ref"] = "tier"
+    plan_role: bool = False
     runner_role_arn: RoleArn = ""
 
     @model_validator(mode="after")
@@ -83,14 +86,14 @@ class AwsAccess(Section):
 class Network(Section):
     """Where jobs and endpoints run: a new VPC, or that of `vpc_id` with its private `subnet_ids`.
 
-    `zones` are the letters of availability zones. `interface_endpoints` and `existing_endpoints` are names of AWS services
-    such as sagemaker.api; `peer_cidrs` are networks that the new VPC will be joined to.
+    `zones` are the letters of availability zones. `interface_endpoints` and `existing_endpoints` are names of AWS
+    services such as sagemaker.api; `peer_cidrs` are networks that the new VPC will be joined to.
     """
 
     vpc_id: str = Field(default="", pattern=r"^(vpc-[0-9a-f]{8,17})?$")
     cidr: str = "10.20.0.0/16"
     peer_cidrs: list[str] = []
-    zones: list[Annotated[str, Field(pattern=r"^[a-z]$")]] = Field(default=["a", "b"], min_length=2, max_length=6)
+    zones: list[Annotated[str, Field(pattern=r"^[a-f]$")]] = Field(default=["a", "b"], min_length=2, max_length=6)
     nat: bool = False
     subnet_ids: list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]] = []
     route_table_ids: list[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]{8,17}$")]] = []
@@ -101,13 +104,16 @@ class Network(Section):
 
     @field_validator("cidr")
     @classmethod
-    def _is_a_network(cls, value: str) -> str:
-        try:
-            network = IPv4Network(value)
-        except ValueError as error:
-            raise ValueError(f"{error}: give a range such as 10.20.0.0/16") from None
-        if not 16 <= network.prefixlen <= 22:
-            raise ValueError(f"/{network.prefixlen} is no size for a VPC with several subnets: from /16 to /22")
+    def _has_room(cls, value: str) -> str:
+        if not 16 <= _network(value).prefixlen <= 22:
+            raise ValueError(f"{value} is no size for a VPC with several subnets: from /16 to /22")
+        return value
+
+    @field_validator("peer_cidrs")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for cidr in value:
+            _network(cidr)
         return value
 
     @field_validator("zones", "subnet_ids")
@@ -116,6 +122,13 @@ class Network(Section):
         if len(set(value)) < len(value):
             raise ValueError("holds one of them twice")
         return value
+
+
+def _network(cidr: str) -> IPv4Network:
+    try:
+        return IPv4Network(cidr)
+    except ValueError as error:
+        raise ValueError(f"{error}: give a range such as 10.20.0.0/16") from None
 
 
 class People(Section):

@@ -1,0 +1,62 @@
+# Roles of GitLab's jobs. Each is bounded, lasts an hour, and is told apart by what the token of the job says.
+locals {
+  roles = merge(
+    { for role in ["plan"] : role => "Plans of merge requests: reads, writes nothing" if local.config.aws_access.plan_role },
+    {
+      train  = "Pushes images, deploys and starts the pipeline"
+      deploy = "Applies terraform/platform and terraform/serving, and checks what came of it"
+    },
+  )
+
+  statements = {
+    plan   = { state = local.state_is_read, read = local.all_is_read }
+    train  = { train = local.trains }
+    deploy = { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events }
+  }
+  policies = merge([
+    for role in keys(local.roles) : { for area, statements in local.statements[role] : "${role}-${area}" => { role = role, statements = statements } }
+  ]...)
+}
+
+resource "aws_iam_role" "job" {
+  for_each = local.roles
+
+  name                 = "${local.name}-${each.key}"
+  path                 = "/${local.project}/"
+  description          = each.value
+  assume_role_policy   = local.trust[each.key]
+  max_session_duration = 3600
+  permissions_boundary = local.boundary
+
+  lifecycle {
+    precondition {
+      condition     = !(local.by_token && local.pinned) || local.config.aws_access.project_id != ""
+      error_message = "aws_access.project_id in config/${var.environment}.yaml must hold the number of the project on gitlab.com: a path alone can be taken over after a deletion."
+    }
+    precondition {
+      condition     = local.by_token || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", local.config.aws_access.runner_role_arn))
+      error_message = "aws_access.runner_role_arn in config/${var.environment}.yaml must be the ARN of the runner's role, without a wildcard: aws_access.auth is runner_role."
+    }
+    precondition {
+      condition     = local.gitlab.group != "" && local.gitlab.project.path != ""
+      error_message = "gitlab.yml must name group and project.path: the roles trust that project alone."
+    }
+  }
+}
+
+# One policy per area: a policy has at most 6,144 characters.
+resource "aws_iam_policy" "job" {
+  for_each = local.policies
+
+  name = "${local.name}-${each.key}"
+  path = "/${local.project}/"
+
+  policy = jsonencode({ Version = "2012-10-17", Statement = [for statement in each.value.statements : jsondecode(statement)] })
+}
+
+resource "aws_iam_role_policy_attachment" "job" {
+  for_each = local.policies
+
+  role       = aws_iam_role.job[each.value.role].name
+  policy_arn = aws_iam_policy.job[each.key].arn
+}
