@@ -63,8 +63,8 @@ class AwsAccess(Section):
     """How GitLab's jobs reach AWS: by a token of the job (oidc), or as the runner's own role.
 
     `sub_claims: tier` binds a role to protected refs and the environment's tier (GitLab 18.7 or newer), `ref` to a ref.
-    `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token. `plan_role`: merge requests
-    may read the environment, to plan.
+    `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token. `plan_role`: merge
+    requests may read the environment, to plan.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)

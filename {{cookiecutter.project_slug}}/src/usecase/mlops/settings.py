@@ -158,7 +158,7 @@ class Settings(Section):
     account: sections.Account = sections.Account()
     aws_access: sections.AwsAccess = sections.AwsAccess()
     people: sections.People = sections.People()
-    instance_types: list[sections.InstanceTypes] = Field(default=["ml.m5.*"], min_length=1)
+    instance_types: list[sections.InstanceTypes] = Field(default=sections.USUAL_TYPES, min_length=1)
     network: sections.Network = sections.Network()
     serverless: sections.Serverless = sections.Serverless()
     async_: sections.Async = Field(default=sections.Async(), alias="async")

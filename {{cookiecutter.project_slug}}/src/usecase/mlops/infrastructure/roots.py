@@ -151,14 +151,14 @@ def backend(settings: Settings, name: str, key: str = "") -> list[str]:
     if settings.state.lock in ("s3", "both"):
         values["use_lockfile"] = "true"
     if settings.state.lock in ("dynamodb", "both"):
-        values["dynamodb_table"] = settings.state.table or existing(settings.account.lock_table) or "terraform-locks"
+        values["dynamodb_table"] = existing(settings.account.lock_table) or settings.state.table or "terraform-locks"
     return [f"-backend-config={name}={value}" for name, value in values.items()]
 
 
 def state_bucket(settings: Settings) -> str:
     """The bucket of Terraform's states in the environment's account."""
     made = f"terraform-state-{settings.aws_account}-{settings.aws_region}"
-    return settings.state.bucket or existing(settings.account.state_bucket) or made
+    return existing(settings.account.state_bucket) or settings.state.bucket or made
 
 
 def existing(value: str) -> str:
