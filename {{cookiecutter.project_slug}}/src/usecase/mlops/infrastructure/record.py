@@ -1,6 +1,7 @@
 """The deployment record: which version is in service in an environment, since when, and which were before it."""
 
 import json
+from contextlib import suppress
 
 import boto3
 from pydantic import BaseModel, ConfigDict
@@ -81,8 +82,9 @@ def write_record(
 def delete_record(connection: boto3.Session, settings: Settings) -> None:
     """Forget what was deployed. Raises UserError."""
     name = record_name(settings)
-    with explained(f"SSM parameter {name}"):
-        connection.client("ssm").delete_parameters(Names=[name])
+    ssm = connection.client("ssm")
+    with explained(f"SSM parameter {name}"), suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=name)
 
 
 def _text(deployment: Deployment, previous: list[Deployment]) -> str:
