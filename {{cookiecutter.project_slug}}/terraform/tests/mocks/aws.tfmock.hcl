@@ -10,3 +10,11 @@ mock_resource "aws_kms_key" {
 mock_resource "aws_s3_bucket" {
   defaults = { arn = "arn:aws:s3:::churn-dev-artifacts-111122223333" }
 }
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/churn-dev/one" }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = { arn = "arn:aws:iam::111122223333:role/churn/churn-dev-one" }
+}
