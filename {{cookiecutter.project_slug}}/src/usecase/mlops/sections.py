@@ -276,4 +276,3 @@ class Governance(Section):
     data_events: bool = True
     config_rules: bool = True
     backup: bool = False
-    service_catalog: bool = False

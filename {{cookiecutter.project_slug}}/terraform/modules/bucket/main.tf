@@ -73,6 +73,14 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = "${aws_s3_bucket.this.arn}/access/*"
         Condition = { StringEquals = { "aws:SourceAccount" = account } }
       }],
+      [for action, resource in { GetBucketAcl = "", PutObject = "/*" } : {
+        Sid       = "Reports${action}" # the services look whether the bucket is theirs to write to, then write
+        Effect    = "Allow"
+        Principal = { Service = var.delivered_by.services }
+        Action    = "s3:${action}"
+        Resource  = "${aws_s3_bucket.this.arn}${resource}"
+        Condition = { StringEquals = { "aws:SourceAccount" = var.delivered_by.account } }
+      } if var.delivered_by != null],
     )
   })
 

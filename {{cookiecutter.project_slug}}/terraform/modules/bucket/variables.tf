@@ -32,6 +32,12 @@ variable "receives_logs_of" {
   }
 }
 
+variable "delivered_by" {
+  description = "AWS services that deliver reports of an account, such as `cloudtrail.amazonaws.com`; null for none."
+  type        = object({ account = string, services = list(string) })
+  default     = null
+}
+
 variable "retention_days" {
   description = "Days after which objects are deleted, by prefix; their versions follow a week later."
   type        = map(number)
