@@ -271,7 +271,7 @@ class Studio(Section):
 
 
 class Governance(Section):
-    """Who did what with the buckets' objects, rules of AWS Config, backups, and a product of Service Catalog."""
+    """Who did what with the buckets' objects, rules of AWS Config, and backups of the data."""
 
     data_events: bool = True
     config_rules: bool = True
