@@ -18,3 +18,19 @@ mock_resource "aws_cloudwatch_log_group" {
 mock_resource "aws_iam_role" {
   defaults = { arn = "arn:aws:iam::111122223333:role/churn/churn-dev-one" }
 }
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:eu-west-1:111122223333:churn-dev-one" }
+}
+
+mock_resource "aws_cloudwatch_event_connection" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111122223333:connection/churn-dev-gitlab/11111111-2222-3333-4444-555555555555" }
+}
+
+mock_resource "aws_cloudwatch_event_api_destination" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111122223333:api-destination/churn-dev-gitlab/11111111-2222-3333-4444-555555555555" }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = { arn = "arn:aws:sqs:eu-west-1:111122223333:churn-dev-one" }
+}
