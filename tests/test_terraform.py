@@ -3,8 +3,10 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,10 @@ import baking
 import delivery
 from delivery import replace, run, tool
 
-ACCOUNTS = {"aws_account_dev": "012345678901", "aws_account_qa": "222222222222", "aws_account_prod": ""}
+ACCOUNTS = {"aws_account_dev": "012345678901", "aws_account_qa": "222222222222", "aws_account_prod": "333333333333"}
+SOURCE = Path(baking.ROOT, baking.PROJECT_FOLDER, "terraform")
+FOLDERS = sorted({path.parent.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.tf")})
+NOBODY = {"AWS_ACCESS_KEY_ID": "offline", "AWS_SECRET_ACCESS_KEY": "offline"}
 
 
 @pytest.fixture(scope="session")
@@ -29,32 +34,35 @@ def terraform(folder: Path, provider: dict[str, str], *arguments: str) -> Comple
     return run(tool("terraform"), *arguments, "-no-color", cwd=folder, env=provider)
 
 
-@pytest.fixture(scope="module", params=["automated", "full"])
-def platform(
-    request: pytest.FixtureRequest, provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The root terraform/platform of a bake, initialised. For reading only."""
-    project = delivery.bake(tmp_path_factory.mktemp(request.param), mlops_stage=request.param, **ACCOUNTS)
-    return initialised(project / "terraform/platform", provider)
-
-
-@pytest.fixture(scope="module")
-def largest(provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    project = delivery.bake(tmp_path_factory.mktemp("mutants"), mlops_stage="full", **ACCOUNTS)
-    return initialised(project / "terraform/platform", provider)
-
-
 def initialised(folder: Path, provider: dict[str, str]) -> Path:
-    done = terraform(folder, provider, "init", "-backend=false")
+    """The folder as Terraform wants it, with a state of its own where it has one elsewhere."""
+    if 'backend "s3"' in "".join(path.read_text() for path in folder.glob("*.tf")):
+        (folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    done = terraform(folder, provider, "init")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
+@pytest.fixture(scope="module", params=["automated", "full"])
+def staged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """terraform/ of a repository of each stage that has it. For reading only."""
+    return delivery.bake(tmp_path_factory.mktemp(request.param), mlops_stage=request.param, **ACCOUNTS) / "terraform"
+
+
+@pytest.fixture(scope="module")
+def largest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of stage full. For reading only."""
+    return delivery.bake(tmp_path_factory.mktemp("largest"), mlops_stage="full", **ACCOUNTS)
+
+
 @pytest.fixture
-def broken(largest: Path, tmp_path: Path) -> Path:
-    """A copy to plant faults in, with the settings where it looks for them."""
-    shutil.copytree(largest.parent.parent / "config", tmp_path / "config")
-    return Path(shutil.copytree(largest, tmp_path / "terraform/platform", symlinks=True))
+def own(largest: Path, tmp_path: Path) -> Path:
+    """What Terraform reads of the repository, to plant faults in."""
+    for folder in ("terraform", "config"):
+        shutil.copytree(largest / folder, tmp_path / folder)
+    for file in ("gitlab.yml", "data_contract.yaml"):
+        shutil.copy(largest / file, tmp_path / file)
+    return tmp_path
 
 
 def test_a_basic_repository_has_no_terraform(tmp_path: Path) -> None:
@@ -63,123 +71,321 @@ def test_a_basic_repository_has_no_terraform(tmp_path: Path) -> None:
     assert not (project / ".gitlab/ci/terraform.yml").exists()
 
 
-def test_it_is_formatted(platform: Path, provider: dict[str, str], tmp_path: Path) -> None:
-    done = terraform(platform.parent, provider, "fmt", "-check", "-recursive")
+def test_it_is_formatted(staged: Path, provider: dict[str, str], tmp_path: Path) -> None:
+    done = terraform(staged, provider, "fmt", "-check", "-recursive")
     assert (done.returncode, done.stdout) == (0, "")
     (tmp_path / "planted.tf").write_text("locals {\na=1\n}\n")
     assert terraform(tmp_path, provider, "fmt", "-check").returncode != 0
 
 
-def test_terraform_reads_every_test_file(platform: Path) -> None:
-    tests = platform / "tests"
-    assert {path.name for path in tests.rglob("*.hcl") if path.parent == tests} == {
-        path.name for path in tests.glob("*.tftest.hcl")
-    }
+def test_terraform_reads_every_test_file(staged: Path) -> None:
+    tests = [path for path in staged.rglob("*.tftest.hcl") if path.parent.name != "tests"]
+    assert not tests, "Terraform looks for tests in tests/ alone"
 
 
-def test_only_full_has_governance(platform: Path) -> None:
-    full = "full" in str(platform)
-    assert (platform / "governance.tf").exists() is full
-    assert bool(list(platform.rglob("*governance*"))) is full
+def test_only_full_has_governance(staged: Path) -> None:
+    full = "full" in str(staged)
+    assert (staged / "platform/governance.tf").exists() is full
+    assert bool(list(staged.rglob("*governance*"))) is full
+
+
+def test_an_automated_repository_is_valid_without_what_full_has(
+    staged: Path, provider: dict[str, str], tmp_path: Path
+) -> None:
+    terraform_folder = shutil.copytree(staged, tmp_path / "terraform")
+    for root in ("platform", "serving", "bootstrap/account", "bootstrap/usecase"):
+        done = terraform(initialised(terraform_folder / root, provider), provider, "validate")
+        assert done.returncode == 0, f"{root}: {done.stderr}"
 
 
 @pytest.mark.slow
-def test_it_is_valid_and_its_own_tests_pass(platform: Path, provider: dict[str, str]) -> None:
-    done = terraform(platform, provider, "validate")
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_it_is_valid_and_its_own_tests_pass(folder: str, own: Path, provider: dict[str, str]) -> None:
+    path = initialised(own / "terraform" / folder, provider)
+    done = terraform(path, provider, "validate")
     assert done.returncode == 0, done.stderr
-    done = terraform(platform, provider, "test")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 failed" in done.stdout
+    if list(path.glob("tests/*.tftest.hcl")):
+        done = terraform(path, provider, "test")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "0 failed" in done.stdout
+        assert "Success! 0 passed" not in done.stdout
 
 
 MISSED = "Missing expected failure"
 TLS = "the bucket must refuse requests without TLS"
-ENCRYPTED = "objects must be encrypted with the use case's key"
+ENCRYPTED = "objects must be encrypted with the key"
+NOT_OUT = "nothing leads to the internet"
 FAULTS = {
-    "requests without TLS": ("storage.tf", '"Deny"', '"Allow"', TLS),
-    "objects without TLS": ("storage.tf", ', "${aws_s3_bucket.artifacts.arn}/*"', "", TLS),
-    "another key": ("storage.tf", "kms_master_key_id = aws_kms_key.this.arn", "", ENCRYPTED),
-    "AES256": ("storage.tf", '"aws:kms"', '"AES256"', ENCRYPTED),
+    # folder, file, what stands there, the fault, what the tests say of it
+    "mappings replaced": ("settings", "main.tf", "merge(local.defaults[key], {", "merge({", "inside a mapping too"),
+    "environments forgotten": ("settings", "main.tf", "in local.own[key] :", "in {} :", "environment>.yaml must win"),
+    "nothing is something": (
+        "settings",
+        "main.tf",
+        "name => value if value != null }),",
+        "name => value }),",
+        "a key without a value",
+    ),
+    "any environment": ("settings", "variables.tf", "condition     = contains", "condition = true || contains", MISSED),
+    "a blank account": ("settings", "variables.tf", "^[0-9]{12}$", "^[0-9]*$", MISSED),
+    "tags of anybody": ("settings", "outputs.tf", "Environment = var.environment", "", "these cannot be overwritten"),
+    "a key for ever": ("key", "main.tf", "rotation     = true", "rotation = false", "the key must rotate"),
+    "nobody's key": ("key", "main.tf", 'Action    = "kms:*"', 'Action = "kms:Decrypt"', "the account alone decides"),
+    "anybody's alarms": ("key", "main.tf", '"aws:SourceAccount" = var.account', "", "for this account alone"),
+    "anybody's logs": ("key", "main.tf", ":${var.account}:log-group", ":*:log-group", "for this account alone"),
+    "events unasked": ("key", "main.tf", "in var.events ?", "in true ?", "by default the account alone decides"),
+    "requests without TLS": ("bucket", "main.tf", '"Deny"', '"Allow"', TLS),
+    "objects without TLS": (
+        "bucket",
+        "main.tf",
+        '"s3:*"\n        Resource  = [local.arn, "${local.arn}/*"]',
+        '"s3:*"\n        Resource  = [local.arn]',
+        TLS,
+    ),
+    "reports of anybody": ("bucket", "main.tf", '"aws:SourceAccount" = delivery.account', "", "that deliver reports"),
+    "another key": ("bucket", "main.tf", "try(var.key.arn, null)", "null", ENCRYPTED),
+    "AES256": ("bucket", "main.tf", '"AES256" : "aws:kms"', '"AES256" : "AES256"', ENCRYPTED),
+    "logs under a key": ("bucket", "main.tf", '? "AES256"', '? "aws:kms"', "reach only a bucket without a KMS key"),
+    "logs of anybody": (
+        "bucket",
+        "main.tf",
+        '{ "aws:SourceAccount" = account }',
+        "{}",
+        "may write the account's access",
+    ),
+    "no log": ("bucket", "main.tf", "var.log_bucket == null ? 0 : 1", "0", "Invalid index"),
     "public policy": (
-        "storage.tf",
+        "bucket",
+        "main.tf",
         "block_public_policy     = true",
         "block_public_policy = false",
         "never become public",
     ),
-    "no versions": ("storage.tf", 'status = "Enabled"\n  }\n}', 'status = "Suspended"\n  }\n}', "must be recoverable"),
-    "ACLs": ("storage.tf", "BucketOwnerEnforced", "ObjectWriter", "not by ACLs"),
-    "nothing expires": ("storage.tf", '"Enabled"\n    filter', '"Disabled"\n    filter', "must go away"),
-    "data for ever": ("storage.tf", "days = rule.value", "days = 9999", "must be deleted after the days"),
-    "captured requests for ever": (
-        "storage.tf",
-        '["data", "capture", "feedback"]',
-        '["data", "feedback"]',
-        "must be deleted",
+    "no versions": ("bucket", "main.tf", '"Enabled"\n  }\n}', '"Suspended"\n  }\n}', "must be recoverable"),
+    "ACLs": ("bucket", "main.tf", "BucketOwnerEnforced", "ObjectWriter", "not by ACLs"),
+    "nothing expires": ("bucket", "main.tf", '"Enabled"\n    filter', '"Disabled"\n    filter', "must be in force"),
+    "data for ever": ("bucket", "main.tf", "days = rule.value", "days = 9999", "deleted after the days"),
+    "deleted but kept": (
+        "bucket",
+        "main.tf",
+        "noncurrent_days = 7\n",
+        "noncurrent_days = 700\n",
+        "older versions must",
     ),
-    "deleted but kept": ("storage.tf", "noncurrent_days = 7\n", "noncurrent_days = 700\n", "must follow soon"),
-    "any retention": ("storage.tf", "days >= 1 &&", "true || days >= 1 &&", MISSED),
-    "a key for ever": ("encryption.tf", "rotation     = true", "rotation = false", "the key must rotate"),
-    "another account's key": ("encryption.tf", "${local.config.aws_account}", "1", "keeps its leading zero"),
-    "tags that move": ("registry.tf", "IMMUTABLE", "MUTABLE", "must never move"),
-    "no image scan": ("registry.tf", "scan_on_push = true", "scan_on_push = false", "images must be scanned"),
-    "images with AWS's key": ("registry.tf", "kms_key         = aws_kms_key.this.arn", "", "images must be encrypted"),
-    "a needless repository": (
-        "registry.tf",
-        'local.config.container == "own" ? 1 : 0',
-        "1",
-        "needs no image repository",
+    "uploads for ever": (
+        "bucket",
+        "main.tf",
+        "days_after_initiation = 7",
+        "days_after_initiation = 70",
+        "uploads must",
     ),
-    "any environment": ("variables.tf", "    condition     = contains", "    condition     = true || contains", MISSED),
-    "a blank account": ("variables.tf", "^[0-9]{12}$", "^[0-9]*$", MISSED),
-    "mappings replaced": ("config.tf", "merge(local.defaults[key], {", "merge({", "inside a mapping too"),
-    "environments forgotten": ("config.tf", "in local.own[key] :", "in {} :", "<environment>.yaml must win"),
-    "nobody hears": ("governance.tf", "local.config.owner_email", '"nobody@example.com"', "the owner hears"),
-    "another budget": ("governance.tf", "tostring(local.monthly_usd)", '"1"', "the limit is budget.monthly_usd"),
-    "a budget of nothing": ("governance.tf", "local.monthly_usd > 0", "local.monthly_usd >= 0", MISSED),
+    "any retention": ("bucket", "variables.tf", "days >= 1 &&", "true || days >= 1 &&", MISSED),
+    "a way out": ("network", "main.tf", "var.settings.nat ? local.zones : {}", "local.zones", NOT_OUT),
+    "one NAT gateway": (
+        "network",
+        "main.tf",
+        "aws_nat_gateway.this[each.key].id",
+        "aws_nat_gateway.this[keys(local.zones)[0]].id",
+        "its own way out",
+    ),
+    "zones by order": (
+        "network",
+        "main.tf",
+        'index(["a", "b", "c", "d", "e", "f"], letter)',
+        "index(sort(var.settings.zones), letter)",
+        "a zone has its place",
+    ),
+    "subnets upon each other": ("network", "main.tf", "48 + each.value", "each.value", "must not overlap"),
+    "remote desktop": ("network", "main.tf", "3388", "3389", "nobody logs in from outside"),
+    "an open default": (
+        "network",
+        "main.tf",
+        '  tags   = { Name = "${var.name}-default-closed" }',
+        '  egress {\n    protocol  = "-1"\n    from_port = 0\n    to_port   = 0\n  }',
+        "let nothing through",
+    ),
+    "blocks that overlap": ("network", "main.tf", "length(local.overlaps) == 0", "true", MISSED),
+    "endpoints that lack": ("network", "security_groups.tf", "length(local.lacking) == 0", "true", MISSED),
+    "no way to S3": (
+        "network",
+        "security_groups.tf",
+        'contains(local.lacking, "s3") || length',
+        'contains([], "s3") || length',
+        MISSED,
+    ),
+    "HTTPS to anywhere": (
+        "network",
+        "security_groups.tf",
+        "local.new && !var.settings.nat",
+        "false",
+        "jobs talk to each other and to S3|Invalid index",
+    ),
+    "endpoints for anybody": (
+        "network",
+        "security_groups.tf",
+        "referenced_security_group_id = aws_security_group.jobs.id\n}\n",
+        'cidr_ipv4 = "0.0.0.0/0"\n}\n',
+        "jobs",
+    ),
+    "buckets of anybody": (
+        "network",
+        "endpoints.tf",
+        '{ StringEquals = { "s3:ResourceAccount" = var.account } }',
+        "{}",
+        "no bucket of another account",
+    ),
+    "callers of anybody": (
+        "network",
+        "endpoints.tf",
+        '"aws:PrincipalAccount" = var.account',
+        "",
+        "for callers of the account",
+    ),
+    "endpoints twice": (
+        "network",
+        "endpoints.tf",
+        "local.new ? [] : var.settings.existing_endpoints",
+        "[]",
+        "only the endpoint that the VPC lacks",
+    ),
+    "half of the traffic": ("network", "flow_log.tf", '"ALL"', '"REJECT"', "all traffic must be logged"),
+    "flow logs in the clear": (
+        "network",
+        "flow_log.tf",
+        "kms_key_id        = var.log_kms_key_arn",
+        "",
+        "all traffic must be logged",
+    ),
+    "one zone": ("network", "variables.tf", "length(distinct(var.settings.zones)) >= 2", "true", MISSED),
+    "one subnet": ("network", "variables.tf", "length(distinct(var.settings.subnet_ids)) >= 2", "true", MISSED),
+    "a tiny block": ("network", "variables.tf", "(1[6-9]|2[0-2])$", "(1[6-9]|2[0-9])$", MISSED),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "old", "new", "complaint"), FAULTS.values(), ids=FAULTS.keys())
-def test_its_own_tests_find_a_planted_fault(
-    file: str, old: str, new: str, complaint: str, broken: Path, provider: dict[str, str]
+@pytest.mark.parametrize(("module", "file", "old", "new", "complaint"), FAULTS.values(), ids=FAULTS.keys())
+def test_the_tests_of_a_module_find_a_planted_fault(
+    module: str, file: str, old: str, new: str, complaint: str, own: Path, provider: dict[str, str]
 ) -> None:
-    replace(broken / file, old, new)
-    suite = "governance" if file == "governance.tf" else "platform"
-    done = terraform(broken, provider, "test", f"-filter=tests/{suite}.tftest.hcl")
+    folder = own / "terraform/modules" / module
+    replace(folder / file, old, new)
+    done = terraform(initialised(folder, provider), provider, "test")
     assert done.returncode != 0
-    assert complaint in " ".join((done.stdout + done.stderr).split())
+    said = " ".join((done.stdout + done.stderr).split())
+    assert any(word in said for word in complaint.split("|")), said
+
+
+@pytest.fixture(scope="module")
+def planned(
+    largest: Path, provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, Any]]:
+    """Of an environment: what Terraform would make of the repository's own settings, values by address."""
+    plans: dict[str, dict[str, Any]] = {}
+    copy = Path(shutil.copytree(largest, tmp_path_factory.mktemp("planned") / "project"))
+    initialised(copy / "terraform/platform", provider)
+
+    def plan(environment: str) -> dict[str, Any]:
+        if environment not in plans:
+            plans[environment] = resources(copy / "terraform/platform", environment, provider)
+        return plans[environment]
+
+    return plan
+
+
+def resources(root: Path, environment: str, provider: dict[str, str]) -> dict[str, Any]:
+    done = plan(root, environment, provider, "-out=plan")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(terraform(root, provider, "show", "-json", "plan").stdout)
+    return {change["address"]: change["change"]["after"] for change in shown["resource_changes"]}
+
+
+def plan(root: Path, environment: str, provider: dict[str, str], *more: str) -> CompletedProcess[str]:
+    offline = ("-var", f"environment={environment}", "-var", "offline=true")
+    return terraform(root, provider | NOBODY, "plan", *offline, *more)
+
+
+def retention(plan: dict[str, Any], bucket: str) -> dict[str, int]:
+    rules = plan[f'module.bucket["{bucket}"].aws_s3_bucket_lifecycle_configuration.this']["rule"]
+    return {
+        rule["filter"][0]["prefix"]: days for rule in rules for end in rule["expiration"] if (days := end.get("days"))
+    }
 
 
 @pytest.mark.slow
-def test_a_budget_without_a_value_is_refused_in_words(broken: Path, provider: dict[str, str]) -> None:
-    replace(broken / "tests/config/governance/dev.yaml", "monthly_usd: 0", "monthly_usd:")
-    done = terraform(broken, provider, "test", "-filter=tests/governance.tftest.hcl")
-    assert done.returncode == 0, done.stdout + done.stderr  # the suite expects the precondition, not an error of it
+def test_each_bucket_lets_go_of_personal_data_as_the_settings_say(planned: Callable[[str], dict[str, Any]]) -> None:
+    dev = planned("dev")
+    assert retention(dev, "data") == {"churn/data/": 365, "churn/feedback/": 365}
+    assert retention(dev, "capture") == {"churn/": 90}
+    assert retention(dev, "artifacts") == {}, "models and what describes them stay"
 
 
 @pytest.mark.slow
-def test_it_reads_the_settings_of_the_repository(broken: Path, provider: dict[str, str]) -> None:
-    for path in (broken / "tests").glob("*.tftest.hcl"):
-        path.unlink()
-    (broken / "tests/repository.tftest.hcl").write_text("""
-mock_provider "aws" {
-  source = "./tests/mocks"
+def test_only_in_dev_objects_go_with_their_bucket(planned: Callable[[str], dict[str, Any]]) -> None:
+    for environment, goes in {"dev": True, "prod": False}.items():
+        buckets = [values for address, values in planned(environment).items() if address.endswith("aws_s3_bucket.this")]
+        assert [bucket["force_destroy"] for bucket in buckets] == [goes] * 4, environment
+
+
+@pytest.mark.slow
+def test_everything_says_whose_it_is(planned: Callable[[str], dict[str, Any]]) -> None:
+    tagged = [values["tags_all"] for values in planned("prod").values() if values and values.get("tags_all")]
+    assert len(tagged) > 20
+    for tags in tagged:
+        assert {"Project": "churn", "Environment": "prod", "ManagedBy": "terraform/platform"}.items() <= tags.items()
+
+
+@pytest.mark.slow
+def test_by_default_nothing_in_the_network_costs_while_idle(planned: Callable[[str], dict[str, Any]]) -> None:
+    dev = planned("dev")
+    assert [address for address in dev if "aws_vpc_endpoint.s3" in address]
+    costly = ("aws_nat_gateway", "aws_eip", "aws_vpc_endpoint.interface")
+    assert not [address for address in dev if any(kind in address for kind in costly)]
+
+
+REFUSED = {
+    "a retention that is no number": (
+        "retention: { data_days: never }",
+        "data_days, capture_days and feedback_days must be",
+    ),
+    "one zone": ("network: { zones: [a] }", "network.zones in config/<environment>.yaml must name two"),
+    "a block in another": ("network: { peer_cidrs: [10.0.0.0/8] }", "10.20.0.0/16, overlaps 10.0.0.0/8 of"),
+    "a VPC that lacks endpoints": (
+        "network: { vpc_id: vpc-0123456789abcdef0, subnet_ids: [subnet-0a, subnet-0b],"
+        " interface_endpoints: [logs], existing_endpoints: [s3], create_endpoints: false }",
+        "the existing VPC vpc-0123456789abcdef0 lacks endpoints for logs",
+    ),
 }
 
-run "dev" {
-  variables {
-    environment = "dev"
-  }
 
-  assert {
-    condition     = output.artifact_bucket == "churn-dev-artifacts-012345678901"
-    error_message = "project and account stand in config/"
-  }
-}
-""")
-    done = terraform(broken, provider, "test")
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.slow
+@pytest.mark.parametrize(("setting", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_setting_is_refused_with_one_message(
+    setting: str, message: str, own: Path, provider: dict[str, str]
+) -> None:
+    (own / "config/dev.yaml").write_text(f'aws_account: "012345678901"\nbudget: {{ monthly_usd: 200 }}\n{setting}\n')
+    done = plan(initialised(own / "terraform/platform", provider), "dev", provider)
+    assert done.returncode == 1
+    assert message in " ".join(done.stderr.split())
+    assert done.stderr.count("Error:") == 1, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ("prod", "config/prod.yaml: aws_account must hold the 12 digits"),
+        ("staging", "environment must be dev, qa or prod"),
+    ],
+)
+def test_a_plan_is_refused_before_aws_is_asked(
+    environment: str, message: str, own: Path, provider: dict[str, str]
+) -> None:
+    replace(own / "config/prod.yaml", ACCOUNTS["aws_account_prod"], "")
+    root = initialised(own / "terraform/platform", provider)
+    done = terraform(root, provider, "plan", "-var", f"environment={environment}")
+    assert done.returncode == 1
+    assert message in " ".join(done.stderr.split())
+    assert done.stderr.count("Error:") == 1, done.stderr
 
 
 MERGED = """
@@ -192,7 +398,7 @@ print(json.dumps(merge(read_yaml(Path("defaults.yaml")), read_yaml(Path("dev.yam
 
 
 @pytest.mark.parametrize(
-    "own",
+    "setting",
     [
         "aws_region: eu-central-1\ncontainer: managed",
         "serving: { port: 9090 }\nbudget: { monthly_usd: 1 }",
@@ -201,36 +407,17 @@ print(json.dumps(merge(read_yaml(Path("defaults.yaml")), read_yaml(Path("dev.yam
         "budget:\n  monthly_usd:",
         "serving: 1\ndescription: { a: 1 }",
         "pipeline:\n  parameters:",
+        "network: { zones: [c], nat: true }\nscaling: { schedules: { night: { minimum: 0 } } }",
     ],
 )
-def test_terraform_and_python_merge_the_settings_alike(own: str, broken: Path, provider: dict[str, str]) -> None:
+def test_terraform_and_python_merge_the_settings_alike(setting: str, own: Path, provider: dict[str, str]) -> None:
     """As deep as Terraform reads; the files of the repository are the ground, so that a new section is met here."""
-    config = broken.parent.parent / "config"
-    (config / "dev.yaml").write_text(f'aws_account: "012345678901"\n{own}\n')
-    (broken / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-    assert terraform(broken, provider, "init", "-reconfigure").returncode == 0
-    console = [tool("terraform"), "console", "-var", "environment=dev"]
-    theirs = run(*console, cwd=broken, env=provider, text="nonsensitive(jsonencode(local.config))\n")
+    config = own / "config"
+    (config / "dev.yaml").write_text(f'aws_account: "012345678901"\n{setting}\n')
+    module = initialised(own / "terraform/modules/settings", provider)
+    console = [tool("terraform"), "console", "-var", "environment=dev", "-var", "root=platform"]
+    theirs = run(*console, cwd=module, env=provider, text="jsonencode(local.config)\n")
     assert theirs.returncode == 0, theirs.stderr
-    source = Path(baking.ROOT, baking.PROJECT_FOLDER, "src")
-    ours = run(sys.executable, "-c", MERGED, cwd=config, env={"PYTHONPATH": str(source)})
+    ours = run(sys.executable, "-c", MERGED, cwd=config, env={"PYTHONPATH": str(SOURCE.parent / "src")})
     assert ours.returncode == 0, ours.stderr
     assert json.loads(json.loads(theirs.stdout)) == json.loads(ours.stdout)
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ("prod", "config/prod.yaml: aws_account must hold the 12 digits"),
-        ("staging", "environment must be dev, qa or prod"),
-    ],
-)
-def test_a_plan_is_refused_before_aws_is_asked(
-    environment: str, message: str, broken: Path, provider: dict[str, str]
-) -> None:
-    (broken / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
-    assert terraform(broken, provider, "init", "-reconfigure").returncode == 0
-    done = terraform(broken, provider, "plan", "-var", f"environment={environment}")
-    assert done.returncode == 1
-    assert message in " ".join(done.stderr.split())
-    assert done.stderr.count("Error:") == 1

@@ -1,3 +1,10 @@
+data "aws_partition" "current" {}
+
+locals {
+  # From its name, and not from the bucket: so a plan shows what the policy will say.
+  arn = "arn:${data.aws_partition.current.partition}:s3:::${var.name}"
+}
+
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:where a copy of the data may lie is a decision for people, not a default
   #checkov:skip=CKV2_AWS_62:nothing starts when an object arrives; pipelines are started by people, schedules and the registry
@@ -62,7 +69,7 @@ resource "aws_s3_bucket_policy" "this" {
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:*"
-        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+        Resource  = [local.arn, "${local.arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }],
       [for account in compact([var.receives_logs_of]) : {
@@ -70,17 +77,17 @@ resource "aws_s3_bucket_policy" "this" {
         Effect    = "Allow"
         Principal = { Service = "logging.s3.amazonaws.com" }
         Action    = "s3:PutObject"
-        Resource  = "${aws_s3_bucket.this.arn}/access/*"
+        Resource  = "${local.arn}/access/*"
         Condition = { StringEquals = { "aws:SourceAccount" = account } }
       }],
-      [for action, resource in { GetBucketAcl = "", PutObject = "/*" } : {
-        Sid       = "Reports${action}" # the services look whether the bucket is theirs to write to, then write
+      [for delivery in var.delivered_by[*] : {
+        Sid       = "ReportsArrive"
         Effect    = "Allow"
-        Principal = { Service = var.delivered_by.services }
-        Action    = "s3:${action}"
-        Resource  = "${aws_s3_bucket.this.arn}${resource}"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.delivered_by.account } }
-      } if var.delivered_by != null],
+        Principal = { Service = delivery.services }
+        Action    = ["s3:GetBucketAcl", "s3:PutObject"] # they look whether the bucket is theirs to write to, then write
+        Resource  = [local.arn, "${local.arn}/*"]
+        Condition = { StringEquals = { "aws:SourceAccount" = delivery.account } }
+      }],
     )
   })
 

@@ -31,7 +31,7 @@ run "of_a_key" {
       for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
       statement.Effect == "Deny" && statement.Principal == "*" && statement.Action == "s3:*"
       && try(statement.Condition, {}) == { Bool = { "aws:SecureTransport" = "false" } }
-      && toset(statement.Resource) == toset([aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"])
+      && toset(statement.Resource) == toset(["arn:aws:s3:::churn-dev-data-111122223333", "arn:aws:s3:::churn-dev-data-111122223333/*"])
     ])
     error_message = "the bucket must refuse requests without TLS"
   }
@@ -121,7 +121,7 @@ run "of_logs" {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
       statement.Effect == "Allow" && statement.Principal == { Service = "logging.s3.amazonaws.com" }
-      && statement.Action == "s3:PutObject" && statement.Resource == "${aws_s3_bucket.this.arn}/access/*"
+      && statement.Action == "s3:PutObject" && statement.Resource == "arn:aws:s3:::churn-dev-data-111122223333/access/*"
       && try(statement.Condition, {}) == { StringEquals = { "aws:SourceAccount" = "111122223333" } }
     ])
     error_message = "S3 may write the account's access logs, in their folder"
@@ -142,6 +142,24 @@ run "of_logs" {
   assert {
     condition     = aws_s3_bucket.this.force_destroy
     error_message = "force_destroy counts"
+  }
+}
+
+run "of_reports" {
+  command = plan
+
+  variables {
+    delivered_by = { account = "111122223333", services = ["cloudtrail.amazonaws.com"] }
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
+      statement.Effect == "Allow" && statement.Principal == { Service = ["cloudtrail.amazonaws.com"] }
+      && jsonencode(statement.Action) == jsonencode(["s3:GetBucketAcl", "s3:PutObject"])
+      && try(statement.Condition, {}) == { StringEquals = { "aws:SourceAccount" = "111122223333" } }
+    ])
+    error_message = "the services that deliver reports may write, for the account alone"
   }
 }
 
