@@ -1,5 +1,5 @@
-# The registry of record tells GitLab what happens to a version: no function in between, one rule per status.
-# With `events.approval_trigger: poll`, or as long as GitLab's project is not known, there are none.
+# The registry of record tells the owner and GitLab what happens to a version: one rule per status, no function in between.
+# With `events.approval_trigger: poll`, or as long as GitLab's project is not known, only the owner hears of it.
 locals {
   gitlab     = yamldecode(file("${local.repository}/gitlab.yml"))
   repository = var.config_dir == null ? "${path.module}/../.." : "${var.config_dir}/.."
@@ -13,7 +13,7 @@ locals {
     PendingManualApproval = "pending"
     Approved              = "approved"
     Rejected              = "rejected"
-  } : status => told if local.has_events }
+  } : status => told if local.records }
 }
 
 check "gitlab_hears_of_decisions" {
@@ -36,8 +36,20 @@ resource "aws_cloudwatch_event_rule" "status" {
   })
 }
 
-resource "aws_cloudwatch_event_target" "gitlab" {
+resource "aws_cloudwatch_event_target" "owner" {
   for_each = local.statuses
+
+  rule = aws_cloudwatch_event_rule.status[each.key].name
+  arn  = aws_sns_topic.this["models"].arn
+
+  input_transformer {
+    input_paths    = { arn = "$.detail.ModelPackageArn" }
+    input_template = "\"<arn> is ${each.value}.\""
+  }
+}
+
+resource "aws_cloudwatch_event_target" "gitlab" {
+  for_each = { for status, told in local.statuses : status => told if local.has_events }
 
   rule     = aws_cloudwatch_event_rule.status[each.key].name
   arn      = aws_cloudwatch_event_api_destination.gitlab[0].arn

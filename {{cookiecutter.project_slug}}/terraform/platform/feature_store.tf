@@ -1,25 +1,34 @@
-# Features for training, offline and encrypted. Columns and their types are those of data_contract.yaml.
+# Features over time, offline and encrypted: the features of data_contract.yaml, the id of a record and the moment of a row.
 locals {
-  contract          = yamldecode(file("${local.repository}/data_contract.yaml"))
-  columns           = { for field in local.contract.schema.fields : field.name => field if try(field.role, "feature") != "ignored" }
-  group_of_features = try(local.config.feature_store, null)
-  feature_types     = { integer = "Integral", number = "Fractional" } # all others are text
+  feature_group = try(local.config.feature_store, null)
+  has_features  = local.feature_group != null
+
+  contract      = yamldecode(file("${local.repository}/data_contract.yaml"))
+  feature_types = { integer = "Integral", number = "Fractional" } # all others are text
+  # Python writes the id as text and the moment as ISO 8601 (src/usecase/mlops/feature_store.py).
+  keys_of_rows = local.has_features ? { (local.feature_group.record_id) = "String", (local.feature_group.event_time) = "String" } : {}
+  features = merge(
+    { for field in local.contract.schema.fields : field.name => lookup(local.feature_types, field.type, "String") if field.role == "feature" },
+    local.keys_of_rows,
+  )
+  misnamed = [for name in keys(local.features) : name if !can(regex("^[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}$", name)) || contains(["api_invocation_time", "is_deleted", "write_time"], name)]
 }
 
 resource "aws_sagemaker_feature_group" "this" {
-  count = local.group_of_features == null ? 0 : 1
+  count = local.has_features ? 1 : 0
 
-  feature_group_name             = local.group_of_features.group
-  record_identifier_feature_name = local.group_of_features.record_id
-  event_time_feature_name        = local.group_of_features.event_time
+  feature_group_name             = local.feature_group.group
+  description                    = "Features of ${local.name}"
+  record_identifier_feature_name = local.feature_group.record_id
+  event_time_feature_name        = local.feature_group.event_time
   role_arn                       = module.feature_store_role[0].arn
 
   dynamic "feature_definition" {
-    for_each = merge(local.columns, { (local.group_of_features.event_time) = { type = "string" } })
+    for_each = local.features
 
     content {
       feature_name = feature_definition.key
-      feature_type = lookup(local.feature_types, feature_definition.value.type, "String")
+      feature_type = feature_definition.value
     }
   }
 
@@ -32,26 +41,31 @@ resource "aws_sagemaker_feature_group" "this" {
 
   lifecycle {
     precondition {
-      condition     = contains(keys(local.columns), local.group_of_features.record_id)
-      error_message = "config/${var.environment}.yaml: feature_store.record_id must be a column of data_contract.yaml."
+      condition     = length(local.misnamed) == 0
+      error_message = "Feature Store takes no column ${join(", ", local.misnamed)}: in data_contract.yaml (or feature_store in config/${var.environment}.yaml) name columns by 1 to 64 letters, digits, _ and -, not api_invocation_time, is_deleted or write_time; or leave feature_store out."
+    }
+
+    precondition {
+      condition     = local.feature_group.record_id != local.feature_group.event_time
+      error_message = "config/${var.environment}.yaml: feature_store.record_id and feature_store.event_time must be two columns."
     }
   }
 }
 
 module "feature_store_role" {
   source = "../modules/role"
-  count  = local.group_of_features == null ? 0 : 1
+  count  = local.has_features ? 1 : 0
 
   name    = "${local.name}-features"
   project = local.project
   purpose = "Feature Store, which writes the offline store"
   service = "sagemaker.amazonaws.com"
   account = local.account
-  statements = concat(local.data_is_read, [
+  statements = [
     jsonencode({
       Sid      = "FeaturesAreWritten"
       Effect   = "Allow"
-      Action   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"]
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"]
       Resource = "${local.objects["data"]}/${local.project}/features/*"
     }),
     jsonencode({
@@ -60,7 +74,38 @@ module "feature_store_role" {
       Action   = ["s3:GetBucketAcl", "s3:GetBucketLocation"]
       Resource = local.objects["data"]
     }),
-    jsonencode({ Sid = "FeaturesAreEncrypted", Effect = "Allow", Action = "kms:GenerateDataKey", Resource = module.key["data"].arn }),
-  ])
+    jsonencode({
+      Sid      = "FeaturesAreEncrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+      Resource = module.key["data"].arn
+    }),
+    jsonencode({
+      Sid    = "TableIsKept" # the one by which the offline store is queried
+      Effect = "Allow"
+      Action = ["glue:GetTable", "glue:UpdateTable"]
+      Resource = [
+        for part in ["catalog", "database/sagemaker_featurestore", "table/sagemaker_featurestore/*"] :
+        "arn:${local.partition}:glue:${local.region}:${local.account}:${part}"
+      ]
+    }),
+  ]
   permissions_boundary = local.permissions_boundary
+}
+
+resource "aws_iam_role_policy" "features" {
+  for_each = { for name, role in module.people : name => role.name if local.has_features && name == "data-scientist" }
+
+  name = "features"
+  role = each.value
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "FeaturesAreUsed" # the offline store lies with the data that data scientists read
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeFeatureGroup", "sagemaker:PutRecord"]
+      Resource = "${local.sagemaker}:feature-group/${lower(local.feature_group.group)}"
+    }]
+  })
 }

@@ -1,6 +1,25 @@
-# What people hear of: alarms, and files that answer asynchronous requests.
+# What people hear of: alarms by CloudWatch, answers by endpoints, versions by EventBridge.
 locals {
-  topics = { alarms = "Alarms", async = "Answers to asynchronous requests" }
+  topics = { alarms = "Alarms", async = "Answers to asynchronous requests", models = "Versions of the model" }
+
+  publishers = {
+    alarms = [{
+      Sid       = "AlarmsArrive"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.this["alarms"].arn
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+    async = [] # the role of inference may publish by its own policy
+    models = [{
+      Sid       = "VersionsArrive"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.this["models"].arn # EventBridge publishes to no topic whose policy has a condition for it
+    }]
+  }
 }
 
 resource "aws_sns_topic" "this" {
@@ -18,37 +37,22 @@ resource "aws_sns_topic_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "ServicesOfTheAccountPublish"
-        Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com"] }
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.this[each.key].arn
-        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-      },
-      {
-        Sid       = "RolesOfTheAccountPublish"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.this[each.key].arn
-      },
-      {
-        Sid       = "OnlyTls"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.this[each.key].arn
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
-    ]
+    Statement = concat(local.publishers[each.key], [{
+      Sid       = "OnlyTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.this[each.key].arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }])
   })
 }
 
-# The owner confirms it in the e-mail that AWS sends.
+# The owner confirms them in the e-mails that AWS sends.
 resource "aws_sns_topic_subscription" "owner" {
-  topic_arn = aws_sns_topic.this["alarms"].arn
+  for_each = toset(["alarms", "models"])
+
+  topic_arn = aws_sns_topic.this[each.key].arn
   protocol  = "email"
   endpoint  = local.config.owner_email
 }

@@ -18,12 +18,15 @@ locals {
     "arn:${local.partition}:iam::${account}:role/${local.project}/${local.project}-${environment}-deploy"
     if account != local.account
   ])
+  # Policies name the accounts as principals and the roles in a condition, so that the roles need not exist yet.
+  copying_accounts = distinct([for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"])
 
   group   = local.config.model_package_group
   objects = { for kind, bucket in module.bucket : kind => bucket.arn }
   images  = concat(aws_ecr_repository.this[*].arn, local.managed_images)
   # AWS keeps its images in an account of its own per region.
   managed_images = [for _ in compact([local.config.container == "own" ? "" : "managed"]) : "arn:${local.partition}:ecr:${local.region}:*:repository/sagemaker-xgboost"]
+  versions       = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
   sagemaker      = "arn:${local.partition}:sagemaker:${local.region}:${local.account}"
 
   # What containers of all kinds need, beside their data.
@@ -96,6 +99,28 @@ locals {
       Resource = module.key["artifacts"].arn
     }),
   ]
+  facts_are_read = [
+    jsonencode({
+      Sid      = "FactsAreRead"
+      Effect   = "Allow"
+      Action   = "ssm:GetParameter"
+      Resource = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${local.project}/${var.environment}/*"
+    }),
+  ]
+  versions_are_read = [
+    jsonencode({
+      Sid      = "VersionsAreRead"
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+      Resource = local.versions
+    }),
+    jsonencode({
+      Sid      = "ListsKnowNoResource" # this action has none
+      Effect   = "Allow"
+      Action   = "sagemaker:ListModelPackages"
+      Resource = "*"
+    }),
+  ]
   results_are_written = [
     jsonencode({
       Sid      = "ResultsAreWritten"
@@ -138,13 +163,10 @@ locals {
       Resource = [for kind in ["model", "processing-job", "training-job", "transform-job"] : "${local.sagemaker}:${kind}/pipelines-*"]
     }),
     jsonencode({
-      Sid    = "VersionsAreRegistered"
-      Effect = "Allow"
-      Action = ["sagemaker:AddTags", "sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
-      Resource = [
-        "${local.sagemaker}:model-package-group/${local.group}",
-        "${local.sagemaker}:model-package/${local.group}/*",
-      ]
+      Sid      = "VersionsAreRegistered"
+      Effect   = "Allow"
+      Action   = ["sagemaker:AddTags", "sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+      Resource = local.versions
     }),
     jsonencode({
       Sid       = "RolesArePassed"
@@ -171,28 +193,29 @@ locals {
       purpose = "Containers that serve"
       statements = concat(local.container_statements, local.artifacts_are_read, [
         jsonencode({
-          Sid      = "RequestsAreCaptured"
+          Sid      = "RequestsAndAnswersAreWritten"
           Effect   = "Allow"
           Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-          Resource = ["${local.objects["capture"]}/${local.project}/capture/*", "${local.objects["capture"]}/${local.project}/async/*"]
+          Resource = [for kind in ["async", "batch", "capture"] : "${local.objects["capture"]}/${local.project}/${kind}/*"]
         }),
         jsonencode({
           Sid      = "RequestsInFilesAreRead"
           Effect   = "Allow"
           Action   = "s3:GetObject"
-          Resource = ["${local.objects["capture"]}/${local.project}/async/*", "${local.objects["data"]}/${local.project}/batch/*"]
+          Resource = [for kind in ["async", "batch"] : "${local.objects["capture"]}/${local.project}/${kind}/*"]
         }),
         jsonencode({
-          Sid      = "AnswersInFilesAreWritten"
-          Effect   = "Allow"
-          Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-          Resource = "${local.objects["data"]}/${local.project}/batch/*"
+          Sid       = "RequestsInFilesAreListed"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = local.objects["capture"]
+          Condition = { StringLike = { "s3:prefix" = [for kind in ["async", "batch"] : "${local.project}/${kind}/*"] } }
         }),
         jsonencode({
-          Sid      = "CapturesAndDataAreEncrypted"
+          Sid      = "RequestsAndAnswersAreEncrypted"
           Effect   = "Allow"
           Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-          Resource = [module.key["capture"].arn, module.key["data"].arn]
+          Resource = module.key["capture"].arn
         }),
         jsonencode({
           Sid      = "AsynchronousAnswersAreTold"
@@ -235,12 +258,6 @@ locals {
           Action   = ["logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]
           Resource = "*"
         }),
-        jsonencode({
-          Sid      = "FailuresAreTold"
-          Effect   = "Allow"
-          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-          Resource = module.key["logs"].arn
-        }),
       ]
     }
     scheduler = {
@@ -261,54 +278,54 @@ locals {
     steward = {
       people  = local.config.people.stewards
       purpose = "People who approve and reject models"
-      statements = concat(module.guardrails_of_stewards.statements, local.artifacts_are_read, [
+      statements = concat(module.guardrails_of_stewards.statements, local.facts_are_read, local.versions_are_read, local.artifacts_are_read, [
         jsonencode({
           Sid      = "ModelsAreDecidedOn"
           Effect   = "Allow"
-          Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup", "sagemaker:UpdateModelPackage"]
-          Resource = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
-        }),
-        jsonencode({
-          Sid      = "ListsKnowNoResource" # this action has none
-          Effect   = "Allow"
-          Action   = "sagemaker:ListModelPackages"
-          Resource = "*"
+          Action   = "sagemaker:UpdateModelPackage"
+          Resource = local.versions
         }),
       ])
     }
     data-scientist = {
       people  = local.config.people.data_scientists
       purpose = "People who push data, start pipelines and look at results"
-      statements = concat(module.guardrails.statements, local.artifacts_are_read, local.data_is_read, [
+      statements = concat(module.guardrails.statements, local.facts_are_read, local.versions_are_read, local.artifacts_are_read, local.data_is_read, [
         jsonencode({
-          Sid      = "PipelinesAreStarted"
-          Effect   = "Allow"
-          Action   = ["sagemaker:DescribePipeline", "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions", "sagemaker:ListPipelineExecutionSteps", "sagemaker:StartPipelineExecution", "sagemaker:StopPipelineExecution"]
+          Sid    = "PipelinesAreStarted"
+          Effect = "Allow"
+          Action = [
+            "sagemaker:DescribePipeline", "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutions", "sagemaker:ListPipelineExecutionSteps",
+            "sagemaker:ListTags", "sagemaker:StartPipelineExecution", "sagemaker:StopPipelineExecution",
+          ]
           Resource = ["${local.sagemaker}:pipeline/${local.name}", "${local.sagemaker}:pipeline/${local.name}/*"]
         }),
         jsonencode({
-          Sid      = "InputsAreWritten"
+          Sid      = "ImagesAreFound"
           Effect   = "Allow"
-          Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-          Resource = ["${local.objects["data"]}/${local.project}/data/*", "${local.objects["artifacts"]}/${local.project}/*"]
+          Action   = "ecr:BatchGetImage"
+          Resource = local.images
+        }),
+        jsonencode({
+          Sid    = "InputsAreWritten"
+          Effect = "Allow"
+          Action = ["s3:AbortMultipartUpload", "s3:PutObject"]
+          Resource = concat(
+            [for kind in ["card", "champion", "code", "contract"] : "${local.objects["artifacts"]}/${local.project}/${kind}/*"],
+            ["${local.objects["data"]}/${local.project}/data/*"],
+          )
         }),
         jsonencode({
           Sid      = "InputsAreEncrypted"
           Effect   = "Allow"
           Action   = "kms:GenerateDataKey"
-          Resource = [module.key["artifacts"].arn, module.key["data"].arn]
+          Resource = module.key["data"].arn
         }),
         jsonencode({
-          Sid      = "FactsAreRead"
+          Sid      = "LogsAreRead"
           Effect   = "Allow"
-          Action   = "ssm:GetParameter"
-          Resource = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${local.project}/${var.environment}/*"
-        }),
-        jsonencode({
-          Sid      = "VersionsAreRead"
-          Effect   = "Allow"
-          Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
-          Resource = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
+          Action   = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"]
+          Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/sagemaker/*"
         }),
       ])
     }

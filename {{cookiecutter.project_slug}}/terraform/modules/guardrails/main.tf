@@ -36,12 +36,16 @@ locals {
       Resource  = "*" # a denial is for all
       Condition = { (rule.test) = { for key in rule.keys : "sagemaker:${key}" => rule.value } }
     }],
-    [{
-      Sid       = "OnlyTheseInstances"
+    # "system" is what Studio calls the instance of an application that runs on none of the account's.
+    [for sid, rule in {
+      OnlyTheseInstances = { actions = local.volumes, types = var.instance_types }
+      OnlyTheseForStudio = { actions = ["CreateApp", "CreateSpace"], types = concat(var.instance_types, ["system"]) }
+      } : {
+      Sid       = sid
       Effect    = "Deny"
-      Action    = [for action in concat(local.jobs, ["CreateTransformJob", "CreateEndpointConfig", "CreateNotebookInstance"]) : "sagemaker:${action}"]
+      Action    = [for action in rule.actions : "sagemaker:${action}"]
       Resource  = "*" # a denial is for all
-      Condition = { "ForAnyValue:StringNotLike" = { "sagemaker:InstanceTypes" = var.instance_types } }
+      Condition = { "ForAnyValue:StringNotLike" = { "sagemaker:InstanceTypes" = rule.types } }
     }],
   )
 
