@@ -117,159 +117,238 @@ ENCRYPTED = "objects must be encrypted with the key"
 NOT_OUT = "nothing leads to the internet"
 FAULTS = {
     # folder, file, what stands there, the fault, what the tests say of it
-    "mappings replaced": ("settings", "main.tf", "merge(local.defaults[key], {", "merge({", "inside a mapping too"),
-    "environments forgotten": ("settings", "main.tf", "in local.own[key] :", "in {} :", "environment>.yaml must win"),
+    "mappings replaced": (
+        "modules/settings",
+        "main.tf",
+        "merge(local.defaults[key], {",
+        "merge({",
+        "inside a mapping too",
+    ),
+    "environments forgotten": (
+        "modules/settings",
+        "main.tf",
+        "in local.own[key] :",
+        "in {} :",
+        "environment>.yaml must win",
+    ),
     "nothing is something": (
-        "settings",
+        "modules/settings",
         "main.tf",
         "name => value if value != null }),",
         "name => value }),",
         "a key without a value",
     ),
-    "any environment": ("settings", "variables.tf", "condition     = contains", "condition = true || contains", MISSED),
-    "a blank account": ("settings", "variables.tf", "^[0-9]{12}$", "^[0-9]*$", MISSED),
-    "tags of anybody": ("settings", "outputs.tf", "Environment = var.environment", "", "these cannot be overwritten"),
-    "a key for ever": ("key", "main.tf", "rotation     = true", "rotation = false", "the key must rotate"),
-    "nobody's key": ("key", "main.tf", 'Action    = "kms:*"', 'Action = "kms:Decrypt"', "the account alone decides"),
-    "anybody's alarms": ("key", "main.tf", '"aws:SourceAccount" = var.account', "", "for this account alone"),
-    "anybody's logs": ("key", "main.tf", ":${var.account}:log-group", ":*:log-group", "for this account alone"),
-    "events unasked": ("key", "main.tf", "in var.events ?", "in true ?", "by default the account alone decides"),
-    "requests without TLS": ("bucket", "main.tf", '"Deny"', '"Allow"', TLS),
+    "any environment": (
+        "modules/settings",
+        "variables.tf",
+        "condition     = contains",
+        "condition = true || contains",
+        MISSED,
+    ),
+    "a blank account": ("modules/settings", "variables.tf", "^[0-9]{12}$", "^[0-9]*$", MISSED),
+    "tags of anybody": (
+        "modules/settings",
+        "outputs.tf",
+        "Environment = var.environment",
+        "",
+        "these cannot be overwritten",
+    ),
+    "a key for ever": ("modules/key", "main.tf", "rotation     = true", "rotation = false", "the key must rotate"),
+    "nobody's key": (
+        "modules/key",
+        "main.tf",
+        'Action    = "kms:*"',
+        'Action = "kms:Decrypt"',
+        "the account alone decides",
+    ),
+    "anybody's alarms": ("modules/key", "main.tf", '"aws:SourceAccount" = var.account', "", "for this account alone"),
+    "anybody's logs": ("modules/key", "main.tf", ":${var.account}:log-group", ":*:log-group", "for this account alone"),
+    "events unasked": (
+        "modules/key",
+        "main.tf",
+        "in var.events ?",
+        "in true ?",
+        "by default the account alone decides",
+    ),
+    "requests without TLS": ("modules/bucket", "main.tf", '"Deny"', '"Allow"', TLS),
     "objects without TLS": (
-        "bucket",
+        "modules/bucket",
         "main.tf",
         '"s3:*"\n        Resource  = [local.arn, "${local.arn}/*"]',
         '"s3:*"\n        Resource  = [local.arn]',
         TLS,
     ),
-    "reports of anybody": ("bucket", "main.tf", '"aws:SourceAccount" = delivery.account', "", "that deliver reports"),
-    "another key": ("bucket", "main.tf", "try(var.key.arn, null)", "null", ENCRYPTED),
-    "AES256": ("bucket", "main.tf", '"AES256" : "aws:kms"', '"AES256" : "AES256"', ENCRYPTED),
-    "logs under a key": ("bucket", "main.tf", '? "AES256"', '? "aws:kms"', "reach only a bucket without a KMS key"),
+    "reports of anybody": (
+        "modules/bucket",
+        "main.tf",
+        '"aws:SourceAccount" = delivery.account',
+        "",
+        "that deliver reports",
+    ),
+    "another key": ("modules/bucket", "main.tf", "try(var.key.arn, null)", "null", ENCRYPTED),
+    "AES256": ("modules/bucket", "main.tf", '"AES256" : "aws:kms"', '"AES256" : "AES256"', ENCRYPTED),
+    "logs under a key": (
+        "modules/bucket",
+        "main.tf",
+        '? "AES256"',
+        '? "aws:kms"',
+        "reach only a bucket without a KMS key",
+    ),
     "logs of anybody": (
-        "bucket",
+        "modules/bucket",
         "main.tf",
         '{ "aws:SourceAccount" = account }',
         "{}",
         "may write the account's access",
     ),
-    "no log": ("bucket", "main.tf", "var.log_bucket == null ? 0 : 1", "0", "Invalid index"),
+    "no log": ("modules/bucket", "main.tf", "var.log_bucket == null ? 0 : 1", "0", "Invalid index"),
     "public policy": (
-        "bucket",
+        "modules/bucket",
         "main.tf",
         "block_public_policy     = true",
         "block_public_policy = false",
         "never become public",
     ),
-    "no versions": ("bucket", "main.tf", '"Enabled"\n  }\n}', '"Suspended"\n  }\n}', "must be recoverable"),
-    "ACLs": ("bucket", "main.tf", "BucketOwnerEnforced", "ObjectWriter", "not by ACLs"),
-    "nothing expires": ("bucket", "main.tf", '"Enabled"\n    filter', '"Disabled"\n    filter', "must be in force"),
-    "data for ever": ("bucket", "main.tf", "days = rule.value", "days = 9999", "deleted after the days"),
+    "no versions": ("modules/bucket", "main.tf", '"Enabled"\n  }\n}', '"Suspended"\n  }\n}', "must be recoverable"),
+    "ACLs": ("modules/bucket", "main.tf", "BucketOwnerEnforced", "ObjectWriter", "not by ACLs"),
+    "nothing expires": (
+        "modules/bucket",
+        "main.tf",
+        '"Enabled"\n    filter',
+        '"Disabled"\n    filter',
+        "must be in force",
+    ),
+    "data for ever": ("modules/bucket", "main.tf", "days = rule.value", "days = 9999", "deleted after the days"),
     "deleted but kept": (
-        "bucket",
+        "modules/bucket",
         "main.tf",
         "noncurrent_days = 7\n",
         "noncurrent_days = 700\n",
         "older versions must",
     ),
     "uploads for ever": (
-        "bucket",
+        "modules/bucket",
         "main.tf",
         "days_after_initiation = 7",
         "days_after_initiation = 70",
         "uploads must",
     ),
-    "any retention": ("bucket", "variables.tf", "days >= 1 &&", "true || days >= 1 &&", MISSED),
-    "a way out": ("network", "main.tf", "var.settings.nat ? local.zones : {}", "local.zones", NOT_OUT),
+    "any retention": ("modules/bucket", "variables.tf", "days >= 1 &&", "true || days >= 1 &&", MISSED),
+    "a way out": ("modules/network", "main.tf", "var.settings.nat ? local.zones : {}", "local.zones", NOT_OUT),
     "one NAT gateway": (
-        "network",
+        "modules/network",
         "main.tf",
         "aws_nat_gateway.this[each.key].id",
         "aws_nat_gateway.this[keys(local.zones)[0]].id",
         "its own way out",
     ),
     "zones by order": (
-        "network",
+        "modules/network",
         "main.tf",
         'index(["a", "b", "c", "d", "e", "f"], letter)',
         "index(sort(var.settings.zones), letter)",
         "a zone has its place",
     ),
-    "subnets upon each other": ("network", "main.tf", "48 + each.value", "each.value", "must not overlap"),
-    "remote desktop": ("network", "main.tf", "3388", "3389", "nobody logs in from outside"),
+    "subnets upon each other": ("modules/network", "main.tf", "48 + each.value", "each.value", "must not overlap"),
+    "remote desktop": ("modules/network", "main.tf", "3388", "3389", "nobody logs in from outside"),
     "an open default": (
-        "network",
+        "modules/network",
         "main.tf",
         '  tags   = { Name = "${var.name}-default-closed" }',
         '  egress {\n    protocol  = "-1"\n    from_port = 0\n    to_port   = 0\n  }',
         "let nothing through",
     ),
-    "blocks that overlap": ("network", "main.tf", "length(local.overlaps) == 0", "true", MISSED),
-    "endpoints that lack": ("network", "security_groups.tf", "length(local.lacking) == 0", "true", MISSED),
+    "blocks that overlap": ("modules/network", "main.tf", "length(local.overlaps) == 0", "true", MISSED),
+    "endpoints that lack": ("modules/network", "security_groups.tf", "length(local.lacking) == 0", "true", MISSED),
     "no way to S3": (
-        "network",
+        "modules/network",
         "security_groups.tf",
         'contains(local.lacking, "s3") || length',
         'contains([], "s3") || length',
         MISSED,
     ),
     "HTTPS to anywhere": (
-        "network",
+        "modules/network",
         "security_groups.tf",
         "local.new && !var.settings.nat",
         "false",
         "jobs talk to each other and to S3|Invalid index",
     ),
     "endpoints for anybody": (
-        "network",
+        "modules/network",
         "security_groups.tf",
         "referenced_security_group_id = aws_security_group.jobs.id\n}\n",
         'cidr_ipv4 = "0.0.0.0/0"\n}\n',
         "jobs",
     ),
     "buckets of anybody": (
-        "network",
+        "modules/network",
         "endpoints.tf",
         '{ StringEquals = { "s3:ResourceAccount" = var.account } }',
         "{}",
         "no bucket of another account",
     ),
     "callers of anybody": (
-        "network",
+        "modules/network",
         "endpoints.tf",
         '"aws:PrincipalAccount" = var.account',
         "",
         "for callers of the account",
     ),
     "endpoints twice": (
-        "network",
+        "modules/network",
         "endpoints.tf",
         "local.new ? [] : var.settings.existing_endpoints",
         "[]",
         "only the endpoint that the VPC lacks",
     ),
-    "half of the traffic": ("network", "flow_log.tf", '"ALL"', '"REJECT"', "all traffic must be logged"),
+    "half of the traffic": ("modules/network", "flow_log.tf", '"ALL"', '"REJECT"', "all traffic must be logged"),
     "flow logs in the clear": (
-        "network",
+        "modules/network",
         "flow_log.tf",
         "kms_key_id        = var.log_kms_key_arn",
         "",
         "all traffic must be logged",
     ),
-    "one zone": ("network", "variables.tf", "length(distinct(var.settings.zones)) >= 2", "true", MISSED),
-    "one subnet": ("network", "variables.tf", "length(distinct(var.settings.subnet_ids)) >= 2", "true", MISSED),
-    "a tiny block": ("network", "variables.tf", "(1[6-9]|2[0-2])$", "(1[6-9]|2[0-9])$", MISSED),
+    "one zone": ("modules/network", "variables.tf", "length(distinct(var.settings.zones)) >= 2", "true", MISSED),
+    "one subnet": ("modules/network", "variables.tf", "length(distinct(var.settings.subnet_ids)) >= 2", "true", MISSED),
+    "a tiny block": ("modules/network", "variables.tf", "(1[6-9]|2[0-2])$", "(1[6-9]|2[0-9])$", MISSED),
+    "tags that move": ("platform", "registry.tf", "IMMUTABLE", "MUTABLE", "must never move"),
+    "no image scan": ("platform", "registry.tf", "scan_on_push = true", "scan_on_push = false", "must be scanned"),
+    "images with AWS's key": (
+        "platform",
+        "registry.tf",
+        'kms_key         = module.key["artifacts"].arn',
+        "",
+        "images must be encrypted",
+    ),
+    "a needless repository": (
+        "platform",
+        "registry.tf",
+        'local.config.container == "own" ? 1 : 0',
+        "1",
+        "needs no image repository",
+    ),
+    "nobody hears": (
+        "platform",
+        "governance.tf",
+        "local.config.owner_email",
+        '"nobody@example.com"',
+        "the owner hears",
+    ),
+    "another budget": ("platform", "governance.tf", "tostring(local.monthly_usd)", '"1"', "is budget.monthly_usd"),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "file", "old", "new", "complaint"), FAULTS.values(), ids=FAULTS.keys())
-def test_the_tests_of_a_module_find_a_planted_fault(
-    module: str, file: str, old: str, new: str, complaint: str, own: Path, provider: dict[str, str]
+@pytest.mark.parametrize(("folder", "file", "old", "new", "complaint"), FAULTS.values(), ids=FAULTS.keys())
+def test_its_own_tests_find_a_planted_fault(
+    folder: str, file: str, old: str, new: str, complaint: str, own: Path, provider: dict[str, str]
 ) -> None:
-    folder = own / "terraform/modules" / module
-    replace(folder / file, old, new)
-    done = terraform(initialised(folder, provider), provider, "test")
+    path = own / "terraform" / folder
+    replace(path / file, old, new)
+    only = f"tests/{file.removesuffix('.tf')}.tftest.hcl"
+    done = terraform(initialised(path, provider), provider, "test", *[f"-filter={only}"] * (path / only).exists())
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
     assert any(word in said for word in complaint.split("|")), said
@@ -343,6 +422,8 @@ def test_by_default_nothing_in_the_network_costs_while_idle(planned: Callable[[s
 
 
 REFUSED = {
+    "a budget of nothing": ("budget: { monthly_usd: 0 }", "budget.monthly_usd must be a number of US dollars above 0"),
+    "a budget without a value": ("budget: { monthly_usd: }", "budget.monthly_usd must be a number of US dollars"),
     "a retention that is no number": (
         "retention: { data_days: never }",
         "data_days, capture_days and feedback_days must be",
@@ -362,7 +443,8 @@ REFUSED = {
 def test_a_bad_setting_is_refused_with_one_message(
     setting: str, message: str, own: Path, provider: dict[str, str]
 ) -> None:
-    (own / "config/dev.yaml").write_text(f'aws_account: "012345678901"\nbudget: {{ monthly_usd: 200 }}\n{setting}\n')
+    budget = "" if setting.startswith("budget") else "budget: { monthly_usd: 200 }\n"
+    (own / "config/dev.yaml").write_text(f'aws_account: "012345678901"\n{budget}{setting}\n')
     done = plan(initialised(own / "terraform/platform", provider), "dev", provider)
     assert done.returncode == 1
     assert message in " ".join(done.stderr.split())

@@ -1,9 +1,9 @@
 mock_provider "aws" {
-  source = "./tests/mocks"
+  source = "../tests/mocks"
 }
 
 variables {
-  config_dir = "./tests/config"
+  config_dir = "../tests/config"
 }
 
 run "budget" {
@@ -23,15 +23,4 @@ run "budget" {
     ]) == toset(["ACTUAL", "FORECASTED"])
     error_message = "the owner hears of a forecast and of an actual overrun"
   }
-}
-
-run "no_budget" {
-  command = plan
-
-  variables {
-    config_dir  = "./tests/config/governance"
-    environment = "dev"
-  }
-
-  expect_failures = [aws_budgets_budget.monthly]
 }
