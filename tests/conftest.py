@@ -45,3 +45,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unversioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the working tree without git, which both tools render in place. Not to be changed."""
     return baking.copy_of_working_tree(tmp_path_factory.mktemp("unversioned") / "template")
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of Terraform: the provider from a folder where the machine has one, else downloaded by init."""
+    mirror = next((path for depth in ("*/", "*/*/") for path in Path("/").glob(f"{depth}registry.terraform.io")), None)
+    settings = tmp_path_factory.mktemp("terraform") / "terraform.rc"
+    block = f'filesystem_mirror {{\n    path = "{mirror.parent}"\n  }}' if mirror else "direct {}"
+    settings.write_text(f"provider_installation {{\n  {block}\n}}\n")
+    return {"TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from usecase.mlops.aws.platform import require_account
+from usecase.mlops.errors import UserError
+from usecase.mlops.infrastructure.controls import examine
 from usecase.mlops.infrastructure.terraform import Say, Terraform
 from usecase.mlops.settings import Settings, load_settings
 
@@ -110,7 +112,15 @@ class Root:
         for line in plan.summary():
             self._say(f"  {line}")
         self._say(f"  {kept} and {kept.with_suffix('.txt').name}")
+        self._refuse_insecure(plan)
         return plan
+
+    def _refuse_insecure(self, plan: Plan) -> None:
+        findings = examine(plan.content, self._environment)
+        self._say(f"  {findings.summary}")
+        if findings.problems:
+            problems = "; ".join(findings.problems)
+            raise UserError(f"{self.path}: the plan misses security controls: {problems}; nothing was applied")
 
     def apply(self, plan: Plan) -> None:
         """Do exactly what the plan says. Raises UserError."""
