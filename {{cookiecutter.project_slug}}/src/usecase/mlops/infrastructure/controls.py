@@ -350,7 +350,10 @@ def _controls() -> Iterator[Control]:
     yield Control("SQS.1", "aws_sqs_queue", "must be encrypted with a key of its own", _is_set("kms_master_key_id"))
     yield Control("SQS.3", "aws_sqs_queue_policy", "must not be open to everyone", _said(_has_no_public_allow))
     yield Control(
-        "own", "aws_cloudwatch_event_target", "must keep what is not delivered", _is_set("dead_letter_config.0.arn")
+        "own",
+        "aws_cloudwatch_event_target",
+        "must keep what is not delivered",
+        _unless(_is_within_aws, _is_set("dead_letter_config.0.arn")),
     )
     yield Control("own", "aws_cloudwatch_log_group", "must be encrypted with a key of its own", _is_set("kms_key_id"))
     yield Control("own", "aws_cloudwatch_log_group", "must be kept long enough", _keeps_logs)
@@ -408,10 +411,17 @@ def _controls() -> Iterator[Control]:
     )
 
     trail = "aws_cloudtrail"
-    yield Control("CloudTrail.1", trail, "must watch all regions", _is("is_multi_region_trail", True))
+    yield Control(
+        "CloudTrail.1", trail, "must watch all regions", _unless(_is_of_objects, _is("is_multi_region_trail", True))
+    )
     yield Control("CloudTrail.2", trail, "must be encrypted with a key of its own", _is_set("kms_key_id"))
     yield Control("CloudTrail.4", trail, "must let its files be validated", _is("enable_log_file_validation", True))
-    yield Control("CloudTrail.5", trail, "must write to CloudWatch Logs", _is_set("cloud_watch_logs_group_arn"))
+    yield Control(
+        "CloudTrail.5",
+        trail,
+        "must write to CloudWatch Logs",
+        _unless(_is_of_objects, _is_set("cloud_watch_logs_group_arn")),
+    )
     yield Control(
         "Config.1",
         "aws_config_configuration_recorder",
@@ -432,6 +442,16 @@ def _of_account(subject: Resource) -> bool:
     """Made once per account by terraform/bootstrap/account, for whoever works there."""
     tags = subject.get("tags_all")
     return tags is not UNKNOWN and (tags or {}).get("ManagedBy") == "terraform/bootstrap/account"
+
+
+def _is_within_aws(target: Resource) -> bool:
+    """A topic or queue, to which EventBridge delivers for a day; an API of others is called with a role."""
+    return target.get("role_arn") in (None, "")
+
+
+def _is_of_objects(trail: Resource) -> bool:
+    """A trail of data events alone, beside the account's."""
+    return bool(trail.after.get("advanced_event_selector"))
 
 
 def _on_local_disks(config: Resource) -> bool:
