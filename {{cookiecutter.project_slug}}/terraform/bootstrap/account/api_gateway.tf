@@ -7,7 +7,7 @@ module "api_gateway_role" {
   project = "account"
   purpose = "API Gateway, which writes to CloudWatch Logs"
   service = "apigateway.amazonaws.com"
-  account = local.account
+  account = null # API Gateway does not say whose API it is
   statements = [jsonencode({
     Sid      = "LogsAreWritten"
     Effect   = "Allow"

@@ -42,7 +42,7 @@ module "trail_role" {
   project = "account"
   purpose = "CloudTrail, which writes to CloudWatch Logs"
   service = "cloudtrail.amazonaws.com"
-  account = local.account
+  account = null # CloudTrail does not say whose trail it is
   statements = [jsonencode({
     Sid      = "RecordsAreWritten"
     Effect   = "Allow"
@@ -65,42 +65,18 @@ resource "aws_cloudtrail" "this" {
   cloud_watch_logs_role_arn     = module.trail_role[0].arn
 }
 
-module "recorder_role" {
-  source = "../../modules/role"
-  count  = local.made.config_recorder ? 1 : 0
+# The role that AWS Config has of its own, which knows each kind of resource that Config records.
+resource "aws_iam_service_linked_role" "config" {
+  count = local.made.config_recorder ? 1 : 0
 
-  name    = "account-config"
-  project = "account"
-  purpose = "AWS Config, which records how resources are set up"
-  service = "config.amazonaws.com"
-  account = local.account
-  statements = [
-    jsonencode({
-      Sid      = "ReportsAreDelivered"
-      Effect   = "Allow"
-      Action   = ["s3:GetBucketAcl", "s3:PutObject"]
-      Resource = [module.audit_bucket[0].arn, "${module.audit_bucket[0].arn}/AWSLogs/${local.account}/*"]
-    }),
-    jsonencode({
-      Sid      = "ReportsAreEncrypted"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      Resource = module.audit_key[0].arn
-    }),
-    jsonencode({
-      Sid      = "ResourcesAreRead" # of the kinds that are recorded; Describe and List have no resource
-      Effect   = "Allow"
-      Action   = ["ecr:Describe*", "iam:GetRole", "iam:GetPolicy", "iam:ListRoles", "kms:Describe*", "kms:GetKeyPolicy", "kms:List*", "s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:ListAllMyBuckets", "sagemaker:Describe*", "sagemaker:List*"]
-      Resource = "*"
-    }),
-  ]
+  aws_service_name = "config.amazonaws.com"
 }
 
 resource "aws_config_configuration_recorder" "this" {
   count = local.made.config_recorder ? 1 : 0
 
   name     = "account"
-  role_arn = module.recorder_role[0].arn
+  role_arn = aws_iam_service_linked_role.config[0].arn
 
   recording_group {
     all_supported                 = true

@@ -6,6 +6,12 @@ module "settings" {
   root        = "bootstrap/account"
 }
 
+module "state" {
+  source = "../../modules/state"
+
+  config = local.config
+}
+
 data "aws_partition" "current" {}
 
 locals {
@@ -15,8 +21,7 @@ locals {
   partition = data.aws_partition.current.partition
 
   # `create`, `none`, or the name or ARN of what is there already: made by hand, or for another use case.
-  made  = { for part, choice in local.config.account : part => choice == "create" }
-  named = { for part, choice in local.config.account : part => contains(["create", "none"], choice) ? "" : choice }
+  made = { for part, choice in local.config.account : part => choice == "create" }
 
   # Of the account: whichever use case and environment runs this, the tags stay the same.
   tags = { ManagedBy = "terraform/bootstrap/account" }

@@ -10,4 +10,11 @@ resource "aws_iam_openid_connect_provider" "gitlab" {
 
   url            = local.issuer
   client_id_list = [local.audience]
+
+  lifecycle {
+    precondition {
+      condition     = startswith(local.issuer, "https://")
+      error_message = "url in gitlab.yml must begin with https://: AWS fetches GitLab's keys from there. If it cannot reach it, set aws_access.auth: runner_role in config/${var.environment}.yaml."
+    }
+  }
 }

@@ -1,9 +1,9 @@
 # Where the states of all roots lie, and what keeps a second writer out.
 locals {
-  state_bucket = try(coalesce(local.named.state_bucket, local.config.state.bucket), "terraform-state-${local.account}-${local.region}")
-  lock_table   = try(coalesce(local.named.lock_table, local.config.state.table), "terraform-locks")
-  locks        = contains(["dynamodb", "both"], local.config.state.lock)
-  log_bucket   = local.made.log_bucket ? { name = module.log_bucket[0].name } : (local.named.log_bucket == "" ? null : { name = local.named.log_bucket })
+  locks_by_table = module.state.table != null && local.made.lock_table # a lock file in the bucket needs no table
+
+  existing_log_bucket = contains(["create", "none"], local.config.account.log_bucket) ? null : { name = regex("[^:]*$", local.config.account.log_bucket) }
+  log_bucket          = local.made.log_bucket ? { name = module.log_bucket[0].name } : local.existing_log_bucket
 }
 
 module "state_key" {
@@ -15,15 +15,25 @@ module "state_key" {
   account = local.account
 }
 
-# Not empty from the first apply on, so AWS refuses to delete it.
 module "state_bucket" {
   source = "../../modules/bucket"
   count  = local.made.state_bucket ? 1 : 0
 
-  name            = local.state_bucket
+  name            = module.state.bucket
   key             = module.state_key[0]
   log_bucket      = local.log_bucket
   noncurrent_days = 365 # the way back from a state that was lost or spoilt
+}
+
+# Stands for bucket and key: a plan that would destroy or replace either has to destroy this too, and is refused.
+resource "terraform_data" "states_are_kept" {
+  count = local.made.state_bucket ? 1 : 0
+
+  triggers_replace = [module.state_bucket[0].name, module.state_key[0].arn]
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 module "log_bucket" {
@@ -35,11 +45,19 @@ module "log_bucket" {
   retention_days   = { "access/" = 400 }
 }
 
-# Only for `state.lock: dynamodb | both`; a lock file in the bucket needs no table.
-resource "aws_dynamodb_table" "locks" {
-  count = local.locks && local.made.lock_table ? 1 : 0
+module "lock_key" {
+  source = "../../modules/key"
+  count  = local.locks_by_table ? 1 : 0
 
-  name                        = local.lock_table
+  name    = "terraform-locks"
+  purpose = "Locks of Terraform's states"
+  account = local.account
+}
+
+resource "aws_dynamodb_table" "locks" {
+  count = local.locks_by_table ? 1 : 0
+
+  name                        = module.state.table
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "LockID"
   deletion_protection_enabled = true
@@ -55,6 +73,6 @@ resource "aws_dynamodb_table" "locks" {
 
   server_side_encryption {
     enabled     = true
-    kms_key_arn = one(module.state_key[*].arn)
+    kms_key_arn = module.lock_key[0].arn
   }
 }

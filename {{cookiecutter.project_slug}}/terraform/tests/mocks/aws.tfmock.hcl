@@ -34,3 +34,11 @@ mock_resource "aws_cloudwatch_event_api_destination" {
 mock_resource "aws_sqs_queue" {
   defaults = { arn = "arn:aws:sqs:eu-west-1:111122223333:churn-dev-one" }
 }
+
+mock_resource "aws_iam_openid_connect_provider" {
+  defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/gitlab.com" }
+}
+
+mock_resource "aws_iam_service_linked_role" {
+  defaults = { arn = "arn:aws:iam::111122223333:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig" }
+}
