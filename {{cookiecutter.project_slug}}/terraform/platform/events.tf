@@ -130,6 +130,10 @@ module "events_role" {
   permissions_boundary = local.permissions_boundary
 }
 
+locals {
+  queue_arn = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.name}-undelivered"
+}
+
 # What GitLab did not take within the hour.
 resource "aws_sqs_queue" "undelivered" {
   count = local.has_events ? 1 : 0
@@ -153,15 +157,15 @@ resource "aws_sqs_queue_policy" "undelivered" {
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
-        Resource  = aws_sqs_queue.undelivered[0].arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.status : rule.arn] } }
+        Resource  = local.queue_arn
+        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.status : "arn:${local.partition}:events:${local.region}:${local.account}:rule/${rule.name}"] } }
       },
       {
         Sid       = "OnlyTls"
         Effect    = "Deny"
         Principal = "*"
         Action    = "sqs:*"
-        Resource  = aws_sqs_queue.undelivered[0].arn
+        Resource  = local.queue_arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]

@@ -75,12 +75,6 @@ module "feature_store_role" {
       Resource = local.objects["data"]
     }),
     jsonencode({
-      Sid      = "FeaturesAreEncrypted"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-      Resource = module.key["data"].arn
-    }),
-    jsonencode({
       Sid    = "TableIsKept" # the one by which the offline store is queried
       Effect = "Allow"
       Action = ["glue:GetTable", "glue:UpdateTable"]
@@ -88,6 +82,14 @@ module "feature_store_role" {
         for part in ["catalog", "database/sagemaker_featurestore", "table/sagemaker_featurestore/*"] :
         "arn:${local.partition}:glue:${local.region}:${local.account}:${part}"
       ]
+    }),
+  ]
+  id_statements = [
+    jsonencode({
+      Sid      = "FeaturesAreEncrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+      Resource = module.key["data"].arn
     }),
   ]
   permissions_boundary = local.permissions_boundary

@@ -31,7 +31,6 @@ module "backup_role" {
   project = local.project
   purpose = "AWS Backup, which copies the data bucket"
   service = "backup.amazonaws.com"
-  account = local.account
   statements = [
     jsonencode({
       Sid      = "BucketIsCopied"
@@ -46,12 +45,6 @@ module "backup_role" {
       Resource = "${local.objects["data"]}/*"
     }),
     jsonencode({
-      Sid      = "ObjectsAreDecrypted"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-      Resource = module.key["data"].arn
-    }),
-    jsonencode({
       Sid      = "ChangesAreHeardOf" # rules that AWS Backup makes for continuous copies
       Effect   = "Allow"
       Action   = ["events:DeleteRule", "events:DescribeRule", "events:DisableRule", "events:EnableRule", "events:ListTargetsByRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets"]
@@ -62,6 +55,14 @@ module "backup_role" {
       Effect   = "Allow"
       Action   = ["cloudwatch:GetMetricData", "events:ListRules"]
       Resource = "*"
+    }),
+  ]
+  id_statements = [
+    jsonencode({
+      Sid      = "ObjectsAreDecrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+      Resource = module.key["data"].arn
     }),
   ]
   permissions_boundary = local.permissions_boundary

@@ -2,13 +2,15 @@
 locals {
   topics = { alarms = "Alarms", async = "Answers to asynchronous requests", models = "Versions of the model" }
 
+  topic_arns = { for topic in keys(local.topics) : topic => "arn:${local.partition}:sns:${local.region}:${local.account}:${local.name}-${topic}" }
+
   publishers = {
     alarms = [{
       Sid       = "AlarmsArrive"
       Effect    = "Allow"
       Principal = { Service = "cloudwatch.amazonaws.com" }
       Action    = "sns:Publish"
-      Resource  = aws_sns_topic.this["alarms"].arn
+      Resource  = local.topic_arns["alarms"]
       Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
     async = [] # the role of inference may publish by its own policy
@@ -17,7 +19,7 @@ locals {
       Effect    = "Allow"
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sns:Publish"
-      Resource  = aws_sns_topic.this["models"].arn # EventBridge publishes to no topic whose policy has a condition for it
+      Resource  = local.topic_arns["models"] # EventBridge publishes to no topic whose policy has a condition for it
     }]
   }
 }
@@ -42,7 +44,7 @@ resource "aws_sns_topic_policy" "this" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "sns:Publish"
-      Resource  = aws_sns_topic.this[each.key].arn
+      Resource  = local.topic_arns[each.key]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }])
   })

@@ -21,9 +21,10 @@ locals {
   # Policies name the accounts as principals and the roles in a condition, so that the roles need not exist yet.
   copying_accounts = distinct([for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"])
 
-  group   = local.config.model_package_group
-  objects = { for kind, bucket in module.bucket : kind => bucket.arn }
-  images  = concat(aws_ecr_repository.this[*].arn, local.managed_images)
+  group = local.config.model_package_group
+  # ARNs by names rather than by attributes, so that a plan shows who may do what.
+  objects = { for kind, bucket in module.bucket : kind => "arn:${local.partition}:s3:::${bucket.name}" }
+  images  = concat([for repository in aws_ecr_repository.this : "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${repository.name}"], local.managed_images)
   # AWS keeps its images in an account of its own per region.
   managed_images = [for _ in compact([local.config.container == "own" ? "" : "managed"]) : "arn:${local.partition}:ecr:${local.region}:*:repository/sagemaker-xgboost"]
   versions       = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
@@ -31,13 +32,6 @@ locals {
 
   # What containers of all kinds need, beside their data.
   container_statements = [
-    jsonencode({
-      Sid       = "VolumesAreEncrypted"
-      Effect    = "Allow"
-      Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"]
-      Resource  = module.key["volumes"].arn
-      Condition = { BoolIfExists = { "kms:GrantIsForAWSResource" = "true" } }
-    }),
     jsonencode({
       Sid      = "ImagesArePulled"
       Effect   = "Allow"
@@ -51,16 +45,6 @@ locals {
       Resource = "*"
     }),
     jsonencode({
-      Sid    = "NetworkInterfaces"
-      Effect = "Allow"
-      Action = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"]
-      Resource = concat(
-        ["arn:${local.partition}:ec2:${local.region}:${local.account}:network-interface/*"],
-        [for id in module.network.subnet_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:subnet/${id}"],
-        [for id in module.network.security_group_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:security-group/${id}"],
-      )
-    }),
-    jsonencode({
       Sid      = "Logs"
       Effect   = "Allow"
       Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
@@ -72,6 +56,42 @@ locals {
       Action    = "cloudwatch:PutMetricData"
       Resource  = "*" # the action has no resource: the namespace bounds it
       Condition = { StringLike = { "cloudwatch:namespace" = ["/aws/sagemaker/*", "aws/sagemaker/*", local.project] } }
+    }),
+  ]
+
+  in_the_network = [
+    jsonencode({
+      Sid       = "VolumesAreEncrypted"
+      Effect    = "Allow"
+      Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"]
+      Resource  = module.key["volumes"].arn
+      Condition = { BoolIfExists = { "kms:GrantIsForAWSResource" = "true" } }
+    }),
+    jsonencode({
+      Sid    = "NetworkInterfaces"
+      Effect = "Allow"
+      Action = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"]
+      Resource = concat(
+        ["arn:${local.partition}:ec2:${local.region}:${local.account}:network-interface/*"],
+        [for id in module.network.subnet_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:subnet/${id}"],
+        [for id in module.network.security_group_ids : "arn:${local.partition}:ec2:${local.region}:${local.account}:security-group/${id}"],
+      )
+    }),
+  ]
+  artifacts_are_decrypted = [
+    jsonencode({
+      Sid      = "ArtifactsAreDecrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+      Resource = module.key["artifacts"].arn
+    }),
+  ]
+  data_is_decrypted = [
+    jsonencode({
+      Sid      = "DataIsDecrypted"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:DescribeKey"]
+      Resource = module.key["data"].arn
     }),
   ]
 
@@ -91,12 +111,6 @@ locals {
       Action    = "s3:ListBucket"
       Resource  = local.objects["artifacts"]
       Condition = { StringLike = { "s3:prefix" = ["registry/${local.group}/*", "${local.group}/*", "${local.project}/*"] } }
-    }),
-    jsonencode({
-      Sid      = "ArtifactsAreDecrypted"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-      Resource = module.key["artifacts"].arn
     }),
   ]
   facts_are_read = [
@@ -143,12 +157,6 @@ locals {
       Resource  = local.objects["data"]
       Condition = { StringLike = { "s3:prefix" = "${local.project}/*" } }
     }),
-    jsonencode({
-      Sid      = "DataIsDecrypted"
-      Effect   = "Allow"
-      Action   = ["kms:Decrypt", "kms:DescribeKey"]
-      Resource = module.key["data"].arn
-    }),
   ]
   starts_jobs = [
     jsonencode({
@@ -182,11 +190,13 @@ locals {
       service    = "sagemaker.amazonaws.com"
       purpose    = "Containers that prepare data, evaluate and explain"
       statements = concat(local.container_statements, local.artifacts_are_read, local.results_are_written, local.data_is_read)
+      ids        = concat(local.in_the_network, local.artifacts_are_decrypted, local.data_is_decrypted)
     }
     training = {
       service    = "sagemaker.amazonaws.com"
       purpose    = "Containers that train"
       statements = concat(local.container_statements, local.artifacts_are_read, local.results_are_written)
+      ids        = concat(local.in_the_network, local.artifacts_are_decrypted)
     }
     inference = {
       service = "sagemaker.amazonaws.com"
@@ -212,16 +222,18 @@ locals {
           Condition = { StringLike = { "s3:prefix" = [for kind in ["async", "batch"] : "${local.project}/${kind}/*"] } }
         }),
         jsonencode({
+          Sid      = "AsynchronousAnswersAreTold"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = local.topic_arns["async"]
+        }),
+      ])
+      ids = concat(local.in_the_network, local.artifacts_are_decrypted, [
+        jsonencode({
           Sid      = "RequestsAndAnswersAreEncrypted"
           Effect   = "Allow"
           Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
           Resource = module.key["capture"].arn
-        }),
-        jsonencode({
-          Sid      = "AsynchronousAnswersAreTold"
-          Effect   = "Allow"
-          Action   = "sns:Publish"
-          Resource = aws_sns_topic.this["async"].arn
         }),
         jsonencode({
           Sid      = "MessagesAreEncrypted"
@@ -235,6 +247,7 @@ locals {
       service    = "sagemaker.amazonaws.com"
       purpose    = "SageMaker Pipelines, which starts the jobs"
       statements = concat(local.starts_jobs, local.artifacts_are_read, local.results_are_written, module.guardrails.statements)
+      ids        = local.artifacts_are_decrypted
     }
     batch = {
       service = "states.amazonaws.com"
@@ -259,6 +272,7 @@ locals {
           Resource = "*"
         }),
       ]
+      ids = []
     }
     scheduler = {
       service = "scheduler.amazonaws.com"
@@ -271,6 +285,7 @@ locals {
           Resource = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.name}-batch"
         }),
       ]
+      ids = []
     }
   }
 
@@ -286,6 +301,7 @@ locals {
           Resource = local.versions
         }),
       ])
+      ids = local.artifacts_are_decrypted
     }
     data-scientist = {
       people  = local.config.people.data_scientists
@@ -316,16 +332,18 @@ locals {
           )
         }),
         jsonencode({
-          Sid      = "InputsAreEncrypted"
-          Effect   = "Allow"
-          Action   = "kms:GenerateDataKey"
-          Resource = module.key["data"].arn
-        }),
-        jsonencode({
           Sid      = "LogsAreRead"
           Effect   = "Allow"
           Action   = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"]
           Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/sagemaker/*"
+        }),
+      ])
+      ids = concat(local.artifacts_are_decrypted, local.data_is_decrypted, [
+        jsonencode({
+          Sid      = "InputsAreEncrypted"
+          Effect   = "Allow"
+          Action   = "kms:GenerateDataKey"
+          Resource = module.key["data"].arn
         }),
       ])
     }
@@ -355,6 +373,7 @@ module "role" {
   service              = each.value.service
   account              = local.account
   statements           = each.value.statements
+  id_statements        = each.value.ids
   permissions_boundary = local.permissions_boundary
 }
 
@@ -369,5 +388,6 @@ module "people" {
   people               = each.value.people
   account              = local.account
   statements           = each.value.statements
+  id_statements        = each.value.ids
   permissions_boundary = local.permissions_boundary
 }

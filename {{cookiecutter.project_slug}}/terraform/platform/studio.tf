@@ -62,6 +62,7 @@ module "studio_role" {
   service              = "sagemaker.amazonaws.com"
   account              = local.account
   statements           = local.people_roles["data-scientist"].statements
+  id_statements        = local.people_roles["data-scientist"].ids
   permissions_boundary = local.permissions_boundary
 }
 
@@ -122,6 +123,8 @@ module "mlflow_role" {
       Resource  = local.objects["artifacts"]
       Condition = { StringLike = { "s3:prefix" = ["${local.project}/mlflow", "${local.project}/mlflow/*"] } }
     }),
+  ]
+  id_statements = [
     jsonencode({
       Sid      = "FilesAreEncrypted"
       Effect   = "Allow"

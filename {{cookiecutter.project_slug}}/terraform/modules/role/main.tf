@@ -12,7 +12,7 @@ resource "aws_iam_role" "this" {
       Action    = "sts:AssumeRole"
       Principal = var.service == null ? { AWS = var.people } : { Service = [var.service] }
       # A service that works for someone else's account must not be talked into using this role.
-      Condition = var.service == null ? {} : { StringEquals = { "aws:SourceAccount" = var.account } }
+      Condition = var.service == null || var.account == null ? {} : { StringEquals = { "aws:SourceAccount" = var.account } }
     }]
   })
 }
@@ -24,5 +24,17 @@ resource "aws_iam_role_policy" "this" {
   policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [for statement in var.statements : jsondecode(statement)]
+  })
+}
+
+resource "aws_iam_role_policy" "ids" {
+  count = length(var.id_statements) > 0 ? 1 : 0
+
+  name = "ids"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in var.id_statements : jsondecode(statement)]
   })
 }

@@ -28,9 +28,19 @@ variable "service" {
 }
 
 variable "account" {
-  description = "The service takes the role for resources of this account only."
+  description = "The service takes the role for resources of this account alone; null where it does not say for whose (AWS Backup, API Gateway, CloudTrail)."
   type        = string
-  nullable    = false
+  default     = null
+
+  validation {
+    condition     = var.account == null || can(regex("^[0-9]{12}$", var.account))
+    error_message = "account must hold 12 digits."
+  }
+
+  validation {
+    condition     = var.account != null || var.service == null || contains(["apigateway.amazonaws.com", "backup.amazonaws.com", "cloudtrail.amazonaws.com"], coalesce(var.service, "people"))
+    error_message = "account must be given: of the services only AWS Backup, API Gateway and CloudTrail do not say for which account they act."
+  }
 }
 
 variable "people" {
@@ -58,6 +68,18 @@ variable "statements" {
   validation {
     condition     = length(var.statements) > 0 && alltrue([for statement in var.statements : can(jsondecode(statement).Effect)])
     error_message = "statements must be JSON objects with an Effect; at least one."
+  }
+}
+
+variable "id_statements" {
+  description = "Statements on what has an id of AWS's choosing, such as keys and subnets: a policy of their own, so that a plan can show the other one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for statement in var.id_statements : can(jsondecode(statement).Effect)])
+    error_message = "id_statements must be JSON objects with an Effect."
   }
 }
 
