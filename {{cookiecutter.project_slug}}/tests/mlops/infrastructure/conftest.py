@@ -53,9 +53,14 @@ class FakeTerraform:
         (self.home / "answers.json").write_text(json.dumps(self.answers))
 
     def plans(self, root: str, **changes: list[str]) -> None:
-        """The plan of a root: actions by type of resource."""
+        """The plan of a root: actions by type of resource, whose values only apply would tell."""
         listed = [
-            {"address": f"{kind}.this", "type": kind, "change": {"actions": actions}}
+            {
+                "address": f"{kind}.this",
+                "type": kind,
+                "mode": "managed",
+                "change": {"actions": actions, "after": None if actions == ["delete"] else {}, "after_unknown": True},
+            }
             for kind, actions in changes.items()
         ]
         self.answer(root, "show", json.dumps({"applyable": bool(listed), "resource_changes": listed}))

@@ -33,7 +33,7 @@ def planned_model(terraform: FakeTerraform) -> object:
 def test_a_cold_start_plans_and_applies_without_a_model(
     account: Account, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
 ) -> None:
-    terraform.plans("platform", aws_kms_key=["create"])
+    terraform.plans("platform", aws_route_table=["create"])
     status, out, err = usecase("deploy", "--yes")
     assert (status, err) == (0, "")
     assert "a cold start" in out
@@ -262,6 +262,18 @@ def test_a_silent_rollback_is_caught_and_not_recorded(
     assert record_of(aws) == before
 
 
+def test_a_plan_that_misses_a_control_is_not_applied(
+    account: Account, terraform: FakeTerraform, usecase: Usecase
+) -> None:
+    change = {"actions": ["create"], "after": {"enable_key_rotation": False, "policy": None}}
+    key = {"address": "aws_kms_key.this", "type": "aws_kms_key", "mode": "managed", "change": change}
+    terraform.answer("platform", "show", json.dumps({"applyable": True, "resource_changes": [key]}))
+    for words in (("plan", "--root", "platform"), ("deploy", "--yes")):
+        status, _, err = usecase(*words)
+        assert (status, "platform: the plan misses security controls: aws_kms_key.this must " in err) == (1, True)
+    assert not terraform.called("platform", "apply")
+
+
 def test_nobody_to_ask_is_a_refusal(account: Account, terraform: FakeTerraform, usecase: Usecase) -> None:
     for words in (("deploy",), ("deploy", "rollback"), ("bootstrap",)):
         status, _, err = usecase(*words)
@@ -272,7 +284,7 @@ def test_nobody_to_ask_is_a_refusal(account: Account, terraform: FakeTerraform, 
 def test_a_no_ends_it(
     account: Account, terraform: FakeTerraform, usecase: Usecase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terraform.plans("platform", aws_kms_key=["create"])
+    terraform.plans("platform", aws_route_table=["create"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stdin.readline", lambda *_: "n\n", raising=False)
     monkeypatch.setattr("builtins.input", lambda *_: "n")
@@ -284,7 +296,7 @@ def test_a_no_ends_it(
 def test_a_dry_run_plans_both_roots_and_changes_nothing(
     account: Account, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
 ) -> None:
-    terraform.plans("platform", aws_kms_key=["create"])
+    terraform.plans("platform", aws_route_table=["create"])
     has_made(terraform, "config-1")
     status, out, _ = usecase("deploy", "--model", account.version(), "--dry-run")
     assert (status, out.count("Nothing was changed: --dry-run")) == (0, 2)
@@ -293,7 +305,7 @@ def test_a_dry_run_plans_both_roots_and_changes_nothing(
 
 
 def test_before_there_is_a_platform(aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase) -> None:
-    terraform.plans("platform", aws_kms_key=["create"])
+    terraform.plans("platform", aws_route_table=["create"])
     for words in (("plan",), ("deploy", "--dry-run")):
         status, out, _ = usecase(*words)
         assert status == 0

@@ -38,7 +38,7 @@ class TestBootstrap:
         ]
 
     def test_a_dry_run_in_a_new_account(self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase) -> None:
-        terraform.plans("bootstrap/account", aws_s3_bucket=["create"])
+        terraform.plans("bootstrap/account", aws_route_table=["create"])
         status, out, _ = usecase("bootstrap", "--dry-run")
         assert status == 0
         assert "bootstrap/usecase: is planned once the bucket of the state is there" in out
@@ -48,7 +48,7 @@ class TestBootstrap:
     def test_the_state_begins_in_a_file_and_ends_in_the_bucket(
         self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
     ) -> None:
-        terraform.plans("bootstrap/account", aws_s3_bucket=["create"])
+        terraform.plans("bootstrap/account", aws_route_table=["create"])
         terraform.answer("bootstrap/account", "apply", err="half of it\n", status=1)
         assert usecase("bootstrap", "--yes")[0] == 1
         assert not terraform.called("bootstrap/account", "state push")
@@ -56,7 +56,7 @@ class TestBootstrap:
         self.state.write_text("{}")  # as the real one writes it, in the middle of an apply too
         self.make_bucket(aws)
         terraform.answer("bootstrap/account", "apply")
-        terraform.plans("bootstrap/usecase", aws_iam_role=["create"])
+        terraform.plans("bootstrap/usecase", aws_route_table=["create"])
         status, out, _ = usecase("bootstrap", "--yes")
         assert status == 0
         assert f"bootstrap/account: its state is now s3://{BUCKET}/account.tfstate" in out
