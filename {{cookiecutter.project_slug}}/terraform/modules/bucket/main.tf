@@ -84,7 +84,7 @@ resource "aws_s3_bucket_policy" "this" {
         Sid       = "ReportsArrive"
         Effect    = "Allow"
         Principal = { Service = delivery.services }
-        Action    = ["s3:GetBucketAcl", "s3:PutObject"] # they look whether the bucket is theirs to write to, then write
+        Action    = ["s3:GetBucketAcl", "s3:ListBucket", "s3:PutObject"] # they look whether the bucket is there and theirs, then write
         Resource  = [local.arn, "${local.arn}/*"]
         Condition = { StringEquals = { "aws:SourceAccount" = delivery.account } }
       }],

@@ -156,7 +156,7 @@ run "of_reports" {
     condition = anytrue([
       for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement :
       statement.Effect == "Allow" && statement.Principal == { Service = ["cloudtrail.amazonaws.com"] }
-      && jsonencode(statement.Action) == jsonencode(["s3:GetBucketAcl", "s3:PutObject"])
+      && jsonencode(statement.Action) == jsonencode(["s3:GetBucketAcl", "s3:ListBucket", "s3:PutObject"])
       && try(statement.Condition, {}) == { StringEquals = { "aws:SourceAccount" = "111122223333" } }
     ])
     error_message = "the services that deliver reports may write, for the account alone"
