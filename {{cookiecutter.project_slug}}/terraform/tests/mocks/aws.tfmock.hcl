@@ -42,3 +42,22 @@ mock_resource "aws_iam_openid_connect_provider" {
 mock_resource "aws_iam_service_linked_role" {
   defaults = { arn = "arn:aws:iam::111122223333:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig" }
 }
+
+mock_resource "aws_appautoscaling_policy" {
+  defaults = { arn = "arn:aws:autoscaling:eu-west-1:111122223333:scalingPolicy:11111111-2222-3333-4444-555555555555:resource/sagemaker/endpoint/churn-dev/variant/AllTraffic:policyName/churn-dev" }
+}
+
+mock_resource "aws_sfn_state_machine" {
+  defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:churn-dev-batch" }
+}
+
+mock_resource "aws_wafv2_web_acl" {
+  defaults = { arn = "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/churn-dev/11111111-2222-3333-4444-555555555555" }
+}
+
+mock_resource "aws_api_gateway_stage" {
+  defaults = {
+    arn        = "arn:aws:apigateway:eu-west-1::/restapis/a1b2c3d4e5/stages/dev"
+    invoke_url = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/dev"
+  }
+}

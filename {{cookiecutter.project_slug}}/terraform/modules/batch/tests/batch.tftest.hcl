@@ -1,13 +1,5 @@
 mock_provider "aws" {
   source = "../../tests/mocks"
-
-  mock_resource "aws_sfn_state_machine" {
-    defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:churn-dev-batch" }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/vendedlogs/states/churn-dev-batch" }
-  }
 }
 
 variables {

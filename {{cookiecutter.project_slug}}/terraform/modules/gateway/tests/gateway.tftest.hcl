@@ -1,24 +1,5 @@
 mock_provider "aws" {
   source = "../../tests/mocks"
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:churn-dev" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111122223333:role/churn/churn-dev-gateway" }
-  }
-
-  mock_resource "aws_wafv2_web_acl" {
-    defaults = { arn = "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/churn-dev/11111111-2222-3333-4444-555555555555" }
-  }
-
-  mock_resource "aws_api_gateway_stage" {
-    defaults = {
-      arn        = "arn:aws:apigateway:eu-west-1::/restapis/a1b2c3d4e5/stages/dev"
-      invoke_url = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/dev"
-    }
-  }
 }
 
 variables {

@@ -1,9 +1,5 @@
 mock_provider "aws" {
   source = "../../tests/mocks"
-
-  mock_resource "aws_appautoscaling_policy" {
-    defaults = { arn = "arn:aws:autoscaling:eu-west-1:111122223333:scalingPolicy:11111111-2222-3333-4444-555555555555:resource/sagemaker/endpoint/churn-dev/variant/AllTraffic:policyName/churn-dev" }
-  }
 }
 
 variables {
