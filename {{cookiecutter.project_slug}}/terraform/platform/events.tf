@@ -84,7 +84,7 @@ resource "aws_cloudwatch_event_api_destination" "gitlab" {
   connection_arn                   = aws_cloudwatch_event_connection.gitlab[0].arn
 }
 
-# GitLab reads its trigger token from the body. The token never stands here, nor in the state: `tools/gitlab_setup.py` puts it in.
+# GitLab reads its trigger token from the body. The token never stands here, nor in the state: README.md says how it gets there.
 resource "aws_cloudwatch_event_connection" "gitlab" {
   count = local.has_events ? 1 : 0
 
@@ -101,7 +101,7 @@ resource "aws_cloudwatch_event_connection" "gitlab" {
     invocation_http_parameters {
       body {
         key             = "token"
-        value           = "set by tools/gitlab_setup.py"
+        value           = "put in after the first apply"
         is_value_secret = true
       }
     }

@@ -4,7 +4,8 @@ resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_description = "Models of ${local.name}"
 }
 
-# Where a model is trained, the deploy roles of environments in other accounts read versions and their status.
+# Where a model is trained, the deploy roles of environments in other accounts read the status of versions before each deployment.
+# The policy names accounts as principals and roles in a condition, so that the roles need not exist yet.
 resource "aws_sagemaker_model_package_group_policy" "copiers" {
   count = length(local.copiers) > 0 ? 1 : 0
 
@@ -15,8 +16,8 @@ resource "aws_sagemaker_model_package_group_policy" "copiers" {
     Statement = [{
       Sid       = "CopiersRead"
       Effect    = "Allow"
-      Principal = { AWS = local.copying_accounts }
-      Action    = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
+      Principal = { AWS = distinct([for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"]) }
+      Action    = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
       Resource  = local.versions
       Condition = { ArnEquals = { "aws:PrincipalArn" = local.copiers } }
     }]
@@ -39,24 +40,6 @@ resource "aws_ecr_repository" "this" {
     encryption_type = "KMS"
     kms_key         = module.key["artifacts"].arn
   }
-}
-
-# Where a model is trained, the deploy roles of environments in other accounts pull its image, to keep a copy by digest.
-resource "aws_ecr_repository_policy" "copiers" {
-  count = local.config.container == "own" && length(local.copiers) > 0 ? 1 : 0
-
-  repository = aws_ecr_repository.this[0].name
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "CopiersPull"
-      Effect    = "Allow"
-      Principal = { AWS = local.copying_accounts }
-      Action    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Condition = { ArnEquals = { "aws:PrincipalArn" = local.copiers } }
-    }]
-  })
 }
 
 # Images with a tag are those of versions, and stay.

@@ -50,7 +50,7 @@ run "event" {
 
   assert {
     condition = alltrue([
-      for secret in one(one(aws_cloudwatch_event_connection.gitlab[0].auth_parameters).invocation_http_parameters).body : secret.key == "token" && secret.value == "set by tools/gitlab_setup.py"
+      for secret in one(one(aws_cloudwatch_event_connection.gitlab[0].auth_parameters).invocation_http_parameters).body : secret.key == "token" && secret.value == "put in after the first apply"
     ])
     error_message = "the token of the trigger must not be known to Terraform"
   }
