@@ -125,7 +125,7 @@ module "events_role" {
     Sid      = "GitLabIsCalled"
     Effect   = "Allow"
     Action   = "events:InvokeApiDestination"
-    Resource = aws_cloudwatch_event_api_destination.gitlab[0].arn
+    Resource = "arn:${local.partition}:events:${local.region}:${local.account}:api-destination/${local.name}-gitlab/*" # an id of AWS follows
   })]
   permissions_boundary = local.permissions_boundary
 }
