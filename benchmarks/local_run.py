@@ -43,7 +43,7 @@ def main() -> None:
         forget_and_run()  # bytecode of the project's own modules
         timings = [
             measure("interpreter start and `usecase --help`", repeats, lambda: run("--help")),
-            measure("fresh: five steps", repeats, lambda: run("run"), before=forget),
+            measure("fresh: six steps", repeats, lambda: run("run"), before=forget),
             measure("unchanged: all steps cached", repeats, lambda: run("run")),
             measure(
                 "MaxDepth changed: preprocessing cached",
