@@ -3,12 +3,6 @@ locals {
 
   # WAF reads that much of a body; more than 16 KB costs extra.
   inspected = one([for limit in [16, 32, 48, 64] : "KB_${limit}" if var.gateway.maximum_body_kb <= limit && var.gateway.maximum_body_kb > limit - 16])
-
-  # AWS's rules against what attacks any web service. Their own limit of a body, 8 KB, only counts: ours comes before.
-  managed = {
-    AWSManagedRulesKnownBadInputsRuleSet = { priority = 30, counts = [] }
-    AWSManagedRulesCommonRuleSet         = { priority = 40, counts = ["SizeRestrictions_BODY"] }
-  }
 }
 
 resource "aws_wafv2_web_acl" "this" {
@@ -92,41 +86,57 @@ resource "aws_wafv2_web_acl" "this" {
     }
   }
 
-  dynamic "rule" {
-    for_each = local.managed
+  # AWS's rules against what attacks any web service.
+  rule {
+    name     = "AWSManagedRulesKnownBadInputsRuleSet"
+    priority = 30
 
-    content {
-      name     = rule.key
-      priority = rule.value.priority
+    override_action {
+      none {}
+    }
 
-      override_action {
-        none {}
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
       }
+    }
 
-      statement {
-        managed_rule_group_statement {
-          vendor_name = "AWS"
-          name        = rule.key
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-bad-inputs"
+      sampled_requests_enabled   = false
+    }
+  }
 
-          dynamic "rule_action_override" {
-            for_each = rule.value.counts
+  rule {
+    name     = "AWSManagedRulesCommonRuleSet"
+    priority = 40
 
-            content {
-              name = rule_action_override.value
+    override_action {
+      none {}
+    }
 
-              action_to_use {
-                count {}
-              }
-            }
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesCommonRuleSet"
+
+        # 8 KB, where the rule above has our own limit.
+        rule_action_override {
+          name = "SizeRestrictions_BODY"
+
+          action_to_use {
+            count {}
           }
         }
       }
+    }
 
-      visibility_config {
-        cloudwatch_metrics_enabled = true
-        metric_name                = "${var.name}-${rule.key}"
-        sampled_requests_enabled   = false
-      }
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-common"
+      sampled_requests_enabled   = false
     }
   }
 
