@@ -236,7 +236,7 @@ FAULTS = {
         "uploads must",
     ),
     "any retention": ("modules/bucket", "variables.tf", "days >= 1 &&", "true || days >= 1 &&", MISSED),
-    "a way out": ("modules/network", "main.tf", "var.settings.nat ? local.zones : {}", "local.zones", NOT_OUT),
+    "a way out": ("modules/network", "main.tf", "count = var.settings.nat ? 1 : 0", "count = 1", NOT_OUT),
     "one NAT gateway": (
         "modules/network",
         "main.tf",
@@ -260,7 +260,7 @@ FAULTS = {
         '  egress {\n    protocol  = "-1"\n    from_port = 0\n    to_port   = 0\n  }',
         "let nothing through",
     ),
-    "blocks that overlap": ("modules/network", "main.tf", "length(local.overlaps) == 0", "true", MISSED),
+    "blocks that overlap": ("modules/network", "main.tf", "local.overlaps) == 0", "local.overlaps) >= 0", MISSED),
     "endpoints that lack": ("modules/network", "security_groups.tf", "length(local.lacking) == 0", "true", MISSED),
     "no way to S3": (
         "modules/network",
@@ -302,7 +302,7 @@ FAULTS = {
         "endpoints.tf",
         "local.new ? [] : var.settings.existing_endpoints",
         "[]",
-        "only the endpoint that the VPC lacks",
+        "jobs need a way to S3",
     ),
     "half of the traffic": ("modules/network", "flow_log.tf", '"ALL"', '"REJECT"', "all traffic must be logged"),
     "flow logs in the clear": (
