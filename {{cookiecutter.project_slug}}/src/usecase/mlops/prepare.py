@@ -128,7 +128,7 @@ class DataCheck:
 
 
 class _Behind:
-    """One task at a time in a thread, while the next batch is read and checked; a task's error comes at the next one."""
+    """One task at a time in a thread, while the next batch is read; a task's error comes with the next task."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)

@@ -106,7 +106,8 @@ class Tracker:
                 return without_secrets(self._uri)
             problem = f"tracking: {without_secrets(self._uri)}: {problem}"
         if local_problem := self._ask(run, "", LOCAL_SECONDS):
-            self._warn("warning: " + "; ".join(filter(None, [problem, f"tracking: {local}: {local_problem}: the run is not logged"])))
+            problems = filter(None, [problem, f"tracking: {local}: {local_problem}: the run is not logged"])
+            self._warn(f"warning: {'; '.join(problems)}")
             return ""
         if problem:
             self._warn(f"warning: {problem}: the run is logged in {local} instead")

@@ -1,6 +1,6 @@
 """Security controls that a plan of Terraform can show, checked before anything is applied.
 
-Ids are those of AWS Security Hub ("Foundational Security Best Practices": S3.1, SageMaker.5, ...); `own` where it has none.
+Ids are those of AWS Security Hub ("Foundational Security Best Practices": S3.1, SageMaker.5); `own` where it has none.
 A value that is known after apply only comes from another resource of the plan and counts as set. A control without a
 resource to look at is not passed but listed as having no subject.
 """
@@ -223,7 +223,7 @@ def _is_empty(group: Resource) -> bool:
 
 
 def _not_from_everywhere(rule: Resource) -> bool:
-    return rule.get("cidr_ipv4") != "0.0.0.0/0" and rule.get("cidr_ipv6") != "::/0"
+    return str(rule.get("cidr_ipv4")) != "0.0.0.0/0" and str(rule.get("cidr_ipv6")) != "::/0"
 
 
 def _tagged(subject: Resource) -> bool:
