@@ -54,7 +54,7 @@ resource "aws_cloudtrail" "objects" {
 
     field_selector {
       field       = "resources.ARN"
-      starts_with = [for kind in sort(keys(module.bucket)) : "${module.bucket[kind].arn}/"]
+      starts_with = [for kind in sort(keys(local.objects)) : "${local.objects[kind]}/"]
     }
   }
 }

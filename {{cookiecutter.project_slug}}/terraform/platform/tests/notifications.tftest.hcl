@@ -2,6 +2,12 @@ mock_provider "aws" {
   source = "../tests/mocks"
 }
 
+# Keys that can be told apart.
+override_resource {
+  target = module.key["logs"].aws_kms_key.this
+  values = { arn = "arn:aws:kms:eu-west-1:111122223333:key/logs" }
+}
+
 variables {
   config_dir = "../tests/config"
 }

@@ -2,6 +2,17 @@ mock_provider "aws" {
   source = "../tests/mocks"
 }
 
+# Keys that can be told apart.
+override_resource {
+  target = module.key["data"].aws_kms_key.this
+  values = { arn = "arn:aws:kms:eu-west-1:111122223333:key/data" }
+}
+
+override_resource {
+  target = module.key["volumes"].aws_kms_key.this
+  values = { arn = "arn:aws:kms:eu-west-1:111122223333:key/volumes" }
+}
+
 variables {
   config_dir = "../tests/switches"
 }
