@@ -117,17 +117,18 @@ resource "aws_api_gateway_gateway_response" "bad_request" {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A stage serves what was deployed, not what is configured: every change is a new deployment.
+  # A stage serves what was deployed, not what is configured: every change, also of this file, is a new deployment.
   triggers = {
     content = sha256(jsonencode([
-      aws_api_gateway_resource.predictions,
-      aws_api_gateway_model.request.schema,
-      aws_api_gateway_method.predict,
-      aws_api_gateway_integration.endpoint,
-      aws_api_gateway_integration_response.this,
-      aws_api_gateway_gateway_response.bad_request,
+      filesha256("${path.module}/main.tf"), local.request_schema, var.gateway.auth, var.endpoint_name, aws_iam_role.this.arn,
     ]))
   }
+
+  depends_on = [
+    aws_api_gateway_gateway_response.bad_request,
+    aws_api_gateway_integration_response.this,
+    aws_api_gateway_method.predict,
+  ]
 
   lifecycle {
     create_before_destroy = true
