@@ -18,8 +18,9 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.config.models import Scope
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult, EmptyResult
-from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 from moto.s3.models import FakeBucket, FakeDeleteMarker
+from moto.s3.responses import S3Response
 from moto.sagemaker.responses import SageMakerResponse
 from moto.server import main as serve
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -30,6 +31,7 @@ MOMENT = 1_700_000_000
 # What requests said and moto does not keep, by account, region, kind and name.
 KEPT: dict[tuple[str, ...], dict[str, Any]] = {}
 TAGS: dict[str, Any] = {}
+DESCRIPTIONS: dict[str, str | None] = {}
 
 
 def key(call: Any, kind: str, *names: str) -> tuple[str, ...]:
@@ -276,13 +278,15 @@ def may_deliver_logs(target_bucket: Any, target_prefix: str | None) -> bool:
     return False
 
 
-def keep_description(original: Call) -> Callable[..., None]:
-    """Let a rule know its description, also when it names a group or a prefix list."""
+def keep_description(original: Call) -> Callable[..., Any]:
+    """Let a rule know its description, also when it names a group or a prefix list; Terraform sends one at a time."""
 
-    def call(self: Any, *arguments: Any, **named: Any) -> None:
-        original(self, *arguments, **named)
-        parts = (named.get(name) or {} for name in ("ip_range", "source_group", "prefix_list_id"))
-        self.said = next((part["Description"] for part in parts if part.get("Description")), None)
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        parts = [part for kind in ("ip_ranges", "source_groups", "prefix_list_ids") for part in named.get(kind) or []]
+        said = next((part["Description"] for part in parts if part.get("Description")), None)
+        rules, group = original(self, *arguments, **named)
+        DESCRIPTIONS.update({rule.id: said for rule in rules})
+        return rules, group
 
     return call
 
@@ -297,10 +301,33 @@ def keep_tags(original: Call) -> Callable[..., None]:
     return call
 
 
-SecurityGroupRule.__init__ = keep_description(SecurityGroupRule.__init__)  # type: ignore[method-assign, assignment]
-SecurityGroupRule.description = property(lambda rule: rule.said)  # type: ignore[method-assign, assignment]
-Scope.__init__ = keep_tags(Scope.__init__)  # type: ignore[method-assign, assignment]
-FakeBucket._log_permissions_enabled_policy = staticmethod(may_deliver_logs)
+def metrics_of_buckets(original: Call) -> Callable[..., Any]:
+    """Keep the request metrics of a bucket, which moto has not."""
+
+    def call(self: Any, request: Any, full_url: str) -> Any:
+        asked = self._get_querystring(request, full_url)
+        if "metrics" not in asked:
+            return original(self, request, full_url)  # type: ignore[call-arg]
+        place = ("metrics", self.parse_bucket_name_from_url(request, full_url), *asked["id"])
+        if request.method == "PUT":
+            KEPT[place] = {"body": request.get_data(as_text=True)}
+            return 200, {}, ""
+        if request.method == "DELETE":
+            KEPT.pop(place, None)
+            return 204, {}, ""
+        if place in KEPT:
+            return 200, {}, KEPT[place]["body"]
+        return 404, {}, "<Error><Code>NoSuchConfiguration</Code><Message>no such metrics</Message></Error>"
+
+    return call
+
+
+replace(S3Response, "_bucket_response", metrics_of_buckets)
+for direction in ("ingress", "egress"):
+    replace(SecurityGroupBackend, f"authorize_security_group_{direction}", keep_description)
+setattr(SecurityGroupRule, "description", property(lambda rule: DESCRIPTIONS.get(rule.id)))  # noqa: B010
+replace(Scope, "__init__", keep_tags)
+setattr(FakeBucket, "_log_permissions_enabled_policy", staticmethod(may_deliver_logs))  # noqa: B010
 FakeDeleteMarker.dispose = lambda *_: None  # type: ignore[attr-defined]
 
 

@@ -4,6 +4,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import delivery
 from delivery import run, tool
 
 sys.path.append(str(baking.ROOT / baking.PROJECT_FOLDER / "src"))
-from usecase.mlops.infrastructure.controls import CONTROLS, examine
+from usecase.mlops.infrastructure.controls import CONTROLS, examine  # type: ignore[import-not-found]
 
 Plan = dict[str, Any]
 Plans = dict[str, Plan]
@@ -63,12 +64,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plans(project: Path, provider: dict[str, str]) -> Callable[[str], Plans]:
     """The plans of all roots in an environment, made without an account; each environment is planned once."""
-    made: dict[str, Plans] = {}
+
+    @cache  # of a failure too: what cannot be planned once is not planned again for each test
+    def outcome(environment: str) -> Plans | str:
+        try:
+            return {root: planned(project, root, environment, provider) for root in ROOTS}
+        except AssertionError as error:
+            return str(error)
 
     def plan(environment: str) -> Plans:
-        if environment not in made:
-            made[environment] = {root: planned(project, root, environment, provider) for root in ROOTS}
-        return made[environment]
+        made = outcome(environment)
+        if isinstance(made, str):
+            pytest.fail(made)
+        return made
 
     return plan
 
@@ -133,8 +141,10 @@ def put(kind: str, path: str, value: Any, address: str = "") -> Mutant:
 
     def mutate(plan: Plan) -> None:
         change = first(plan, kind, address)["change"]
-        *way, last = (int(part) if part.isdigit() else part for part in path.split("."))
-        inner, unknown = change["after"], change["after_unknown"]
+        keys: list[Any] = [int(part) if part.isdigit() else part for part in path.split(".")]
+        *way, last = keys
+        inner: Any = change["after"]
+        unknown: Any = change["after_unknown"]
         for key in way:
             inner = inner[key]
             unknown = (
