@@ -108,7 +108,5 @@ run "refused" {
   expect_failures = [
     aws_budgets_budget.monthly,
     aws_config_config_rule.tagged,
-    aws_sagemaker_domain.this,
-    aws_sagemaker_feature_group.this,
   ]
 }

@@ -110,12 +110,23 @@ run "off" {
   }
 }
 
-run "one_column_for_who_and_when" {
+run "no_way_out_and_no_such_name" {
   command = plan
 
   variables {
     config_dir  = "../tests/refusals"
     environment = "qa"
+  }
+
+  expect_failures = [aws_sagemaker_domain.this, aws_sagemaker_feature_group.this]
+}
+
+run "one_column_for_who_and_when" {
+  command = plan
+
+  variables {
+    config_dir  = "../tests/refusals"
+    environment = "prod"
   }
 
   expect_failures = [aws_sagemaker_feature_group.this]
