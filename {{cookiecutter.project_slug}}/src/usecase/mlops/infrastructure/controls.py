@@ -14,6 +14,8 @@ from usecase.mlops.infrastructure.resources import UNKNOWN, Resource, Resources,
 from usecase.mlops.infrastructure.statements import Statement, bounded, knows_no_resource, statements
 
 MINIMUM_LOG_DAYS = 365
+# Services that do not say for whose resources they take a role, or not on all of their ways.
+WITHOUT_SOURCE = {"apigateway.amazonaws.com", "backup.amazonaws.com", "cloudtrail.amazonaws.com"}
 REQUIRED_TAGS = {"Project", "Environment", "Owner"}
 
 
@@ -129,7 +131,8 @@ def _asks_whose(trust: list[Statement]) -> bool:
     for item in trust:
         if item.effect != "Allow" or item.everyone:
             return False
-        if item.principals("Service") and not item.condition("StringEquals", "aws:SourceAccount"):
+        services = item.principals("Service") - WITHOUT_SOURCE
+        if services and not item.condition("StringEquals", "aws:SourceAccount"):
             return False
         if item.principals("Federated") and not _pins_project(item):
             return False
