@@ -1,17 +1,17 @@
 # Roles of GitLab's jobs. Each is bounded, lasts an hour, and is told apart by what the token of the job says.
 locals {
   roles = merge(
-    { for role in ["plan"] : role => "Plans of merge requests: reads, writes nothing" if local.config.aws_access.plan_role },
-    {
-      train  = "Pushes images, deploys and starts the pipeline"
-      deploy = "Applies terraform/platform and terraform/serving, and checks what came of it"
-    },
+    { for role in ["plan"] : role => "Plans of merge requests: reads, writes nothing but locks" if local.config.aws_access.plan_role },
+    { deploy = "Applies terraform/platform and terraform/serving, and checks what came of it" },
+    { for role in ["train"] : role => "Pushes images, deploys and starts the pipeline" if local.trains },
+    { for role in ["promote"] : role => "Fetches approved versions, for copies in other environments" if local.trains },
   )
 
   statements = {
-    plan   = { state = local.state_is_read, read = local.all_is_read }
-    train  = { train = local.trains }
-    deploy = { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events }
+    plan    = { state = local.state_is_read, read = local.all_is_read }
+    train   = { train = local.models_are_trained }
+    promote = { promote = local.record_is_copied }
+    deploy  = { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events }
   }
   policies = merge([
     for role in keys(local.roles) : { for area, statements in local.statements[role] : "${role}-${area}" => { role = role, statements = statements } }
@@ -27,6 +27,7 @@ resource "aws_iam_role" "job" {
   assume_role_policy   = local.trust[each.key]
   max_session_duration = 3600
   permissions_boundary = local.boundary
+  depends_on           = [aws_iam_policy.boundary]
 
   lifecycle {
     precondition {
@@ -38,8 +39,16 @@ resource "aws_iam_role" "job" {
       error_message = "aws_access.runner_role_arn in config/${var.environment}.yaml must be the ARN of the runner's role, without a wildcard: aws_access.auth is runner_role."
     }
     precondition {
-      condition     = local.gitlab.group != "" && local.gitlab.project.path != ""
+      condition     = can(regex("^[^*?]+/[^*?]+$", local.full_path)) && !startswith(local.full_path, "/")
       error_message = "gitlab.yml must name group and project.path: the roles trust that project alone."
+    }
+    precondition {
+      condition     = !local.by_token || endswith(local.provider, ":oidc-provider/${local.prefix}")
+      error_message = "account.oidc_provider in config/${var.environment}.yaml must be create, none, or the ARN of the identity provider of ${local.prefix}, the url of gitlab.yml: arn:aws:iam::<account>:oidc-provider/${local.prefix}."
+    }
+    precondition {
+      condition     = can(regex("^(arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+)?$", local.config.account.permissions_boundary))
+      error_message = "account.permissions_boundary in config/${var.environment}.yaml must be the ARN of a policy, or blank: then one is made."
     }
   }
 }

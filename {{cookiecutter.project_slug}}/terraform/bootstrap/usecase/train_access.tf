@@ -1,23 +1,54 @@
-# What the job needs that builds the image and starts the pipeline. It decides on no model, and deploys none.
+# What jobs need where models are trained: to build the image and start the pipeline; and to fetch what was approved, for copies
+# in the other environments. Neither decides on a model, nor deploys one.
 locals {
-  artifacts = "arn:${local.partition}:s3:::${local.name}-artifacts-${local.account}"
-  data      = "arn:${local.partition}:s3:::${local.name}-data-${local.account}"
-  # Keys are known by their alias before they exist.
-  keys = "arn:${local.partition}:kms:${local.region}:${local.account}:key/*"
-
-  trains = [
+  record_is_read = [
+    jsonencode({
+      Sid      = "VersionsAreRead"
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+      Resource = local.versions
+    }),
+    jsonencode({ Sid = "ListsKnowNoResource", Effect = "Allow", Action = "sagemaker:ListModelPackages", Resource = "*" }), # the action has no resource
+    jsonencode({
+      Sid      = "FilesAreRead"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = ["${local.artifacts}/registry/${local.group}/*", "${local.artifacts}/${local.group}/*"]
+    }),
     jsonencode({ Sid = "RegistryLogsIn", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" }), # the action has no resource
+    jsonencode({
+      Sid      = "FactsAreRead"
+      Effect   = "Allow"
+      Action   = "ssm:GetParameter"
+      Resource = "arn:${local.partition}:ssm:${local.in_region}:parameter/${local.project}/${var.environment}/*"
+    }),
+  ]
+
+  record_is_copied = concat(local.record_is_read, [
+    jsonencode({ Sid = "ImagesArePulled", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], Resource = local.images }),
+    jsonencode({
+      Sid       = "FilesAreDecrypted"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:DescribeKey"]
+      Resource  = local.all_keys # keys are known by their alias before they exist
+      Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.name}-artifacts" } }
+    }),
+  ])
+
+  models_are_trained = concat(local.record_is_read, [
     jsonencode({
       Sid      = "ImagesArePushed"
       Effect   = "Allow"
       Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
-      Resource = "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${local.name}"
+      Resource = local.images
     }),
-    jsonencode({ Sid = "FactsAreRead", Effect = "Allow", Action = "ssm:GetParameter", Resource = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${local.project}/${var.environment}/*" }),
     jsonencode({
-      Sid      = "PipelineIsDeployedAndStarted"
-      Effect   = "Allow"
-      Action   = ["sagemaker:AddTags", "sagemaker:CreatePipeline", "sagemaker:DescribePipeline", "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutionSteps", "sagemaker:ListPipelineExecutions", "sagemaker:ListTags", "sagemaker:StartPipelineExecution", "sagemaker:UpdatePipeline"]
+      Sid    = "PipelineIsDeployedAndStarted"
+      Effect = "Allow"
+      Action = [
+        "sagemaker:AddTags", "sagemaker:CreatePipeline", "sagemaker:DescribePipeline", "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:DescribePipelineExecution",
+        "sagemaker:ListPipelineExecutionSteps", "sagemaker:ListPipelineExecutions", "sagemaker:ListTags", "sagemaker:StartPipelineExecution", "sagemaker:UpdatePipeline",
+      ]
       Resource = ["${local.sagemaker}:pipeline/${local.name}", "${local.sagemaker}:pipeline/${local.name}/*"]
     }),
     jsonencode({
@@ -28,13 +59,6 @@ locals {
       Condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
     }),
     jsonencode({
-      Sid      = "VersionsAreRead"
-      Effect   = "Allow"
-      Action   = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
-      Resource = ["${local.sagemaker}:model-package-group/${local.group}", "${local.sagemaker}:model-package/${local.group}/*"]
-    }),
-    jsonencode({ Sid = "ListsKnowNoResource", Effect = "Allow", Action = "sagemaker:ListModelPackages", Resource = "*" }), # the action has no resource
-    jsonencode({
       Sid    = "InputsAreReadAndWritten"
       Effect = "Allow"
       Action = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
@@ -43,7 +67,7 @@ locals {
         ["${local.data}/${local.project}/data/*"],
       )
     }),
-    jsonencode({ Sid = "EvidenceIsRead", Effect = "Allow", Action = "s3:GetObject", Resource = ["${local.artifacts}/registry/${local.group}/*", "${local.artifacts}/${local.group}/*"] }),
+    jsonencode({ Sid = "SpoiltDataIsTakenBack", Effect = "Allow", Action = "s3:DeleteObject", Resource = "${local.data}/${local.project}/data/*" }),
     jsonencode({
       Sid       = "ObjectsAreListed"
       Effect    = "Allow"
@@ -55,8 +79,8 @@ locals {
       Sid       = "ObjectsAreEncrypted"
       Effect    = "Allow"
       Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-      Resource  = local.keys
+      Resource  = local.all_keys # keys are known by their alias before they exist
       Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = ["alias/${local.name}-artifacts", "alias/${local.name}-data"] } }
     }),
-  ]
+  ])
 }

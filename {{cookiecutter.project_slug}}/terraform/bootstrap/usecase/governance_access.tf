@@ -1,0 +1,130 @@
+# Stage full: what the deploy role needs beyond that for records, backups and rules, for an API with its firewall, for Studio and
+# a feature group.
+locals {
+  governs = {
+    governance = [
+      jsonencode({
+        Sid    = "RecordsAndCopiesAreKept"
+        Effect = "Allow"
+        Action = [
+          "backup:CreateBackupVault", "backup:DeleteBackupVault", "backup:DeleteRecoveryPoint", "backup:Describe*", "backup:List*", "backup:TagResource", "backup:UntagResource",
+          "budgets:ListTagsForResource", "budgets:ModifyBudget", "budgets:TagResource", "budgets:UntagResource", "budgets:ViewBudget",
+          "cloudtrail:AddTags", "cloudtrail:CreateTrail", "cloudtrail:DeleteTrail", "cloudtrail:Get*", "cloudtrail:ListTags", "cloudtrail:PutEventSelectors", "cloudtrail:RemoveTags", "cloudtrail:StartLogging", "cloudtrail:StopLogging", "cloudtrail:UpdateTrail",
+        ]
+        Resource = [
+          "arn:${local.partition}:backup:${local.in_region}:backup-vault:${local.name}-*",
+          "arn:${local.partition}:budgets::${local.account}:budget/${local.name}",
+          "arn:${local.partition}:cloudtrail:${local.in_region}:trail/${local.name}-*",
+        ]
+      }),
+      jsonencode({
+        Sid       = "PlansAndRulesAreMade" # AWS chooses their names
+        Effect    = "Allow"
+        Action    = ["backup:CreateBackupPlan", "backup:TagResource", "config:PutConfigRule", "config:TagResource"]
+        Resource  = ["arn:${local.partition}:backup:${local.in_region}:backup-plan:*", "arn:${local.partition}:config:${local.in_region}:config-rule/*"]
+        Condition = local.to_be_tagged
+      }),
+      jsonencode({
+        Sid    = "PlansAndRulesAreKept"
+        Effect = "Allow"
+        Action = [
+          "backup:CreateBackupSelection", "backup:DeleteBackupPlan", "backup:DeleteBackupSelection", "backup:Get*", "backup:List*", "backup:TagResource", "backup:UntagResource", "backup:UpdateBackupPlan",
+          "config:DeleteConfigRule", "config:ListTagsForResource", "config:PutConfigRule", "config:TagResource", "config:UntagResource",
+        ]
+        Resource  = ["arn:${local.partition}:backup:${local.in_region}:backup-plan:*", "arn:${local.partition}:config:${local.in_region}:config-rule/*"]
+        Condition = local.tagged
+      }),
+      # These actions have no resource.
+      jsonencode({ Sid = "KnowNoResource", Effect = "Allow", Action = ["backup-storage:MountCapsule", "cloudtrail:DescribeTrails", "config:DescribeConfigRules"], Resource = "*" }),
+    ]
+    gateway = [
+      jsonencode({
+        Sid    = "ApiIsBuilt" # with numbers for names; keys, domains and the account's settings are left out
+        Effect = "Allow"
+        Action = ["apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT", "apigateway:SetWebACL"]
+        Resource = [for path in ["restapis", "restapis/*", "tags/*", "usageplans", "usageplans/*"] :
+          "arn:${local.partition}:apigateway:${local.region}::/${path}"
+        ]
+      }),
+      jsonencode({
+        Sid    = "FirewallIsBuilt"
+        Effect = "Allow"
+        Action = [
+          "wafv2:AssociateWebACL", "wafv2:CreateWebACL", "wafv2:DeleteLoggingConfiguration", "wafv2:DeleteWebACL", "wafv2:DisassociateWebACL", "wafv2:Get*", "wafv2:ListTagsForResource", "wafv2:PutLoggingConfiguration",
+          "wafv2:TagResource", "wafv2:UntagResource", "wafv2:UpdateWebACL",
+        ]
+        Resource = [
+          "arn:${local.partition}:apigateway:${local.region}::/restapis/*", "arn:${local.partition}:wafv2:${local.in_region}:regional/managedruleset/*",
+          "arn:${local.partition}:wafv2:${local.in_region}:regional/webacl/${local.name}*",
+        ]
+      }),
+      jsonencode({
+        Sid       = "ServicesGetTheirRoles"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "${local.iam}:role/aws-service-role/*"
+        Condition = { StringEquals = { "iam:AWSServiceName" = ["ops.apigateway.amazonaws.com", "wafv2.amazonaws.com"] } }
+      }),
+    ]
+    studio = concat([
+      jsonencode({
+        Sid       = "StudioIsMade" # AWS chooses the names
+        Effect    = "Allow"
+        Action    = ["sagemaker:CreateDomain", "sagemaker:CreateUserProfile"]
+        Resource  = ["${local.sagemaker}:domain/*", "${local.sagemaker}:user-profile/*"]
+        Condition = local.to_be_tagged
+      }),
+      jsonencode({
+        Sid       = "StudioIsKept"
+        Effect    = "Allow"
+        Action    = ["sagemaker:AddTags", "sagemaker:DeleteDomain", "sagemaker:DeleteTags", "sagemaker:DeleteUserProfile", "sagemaker:UpdateDomain", "sagemaker:UpdateUserProfile"]
+        Resource  = ["${local.sagemaker}:domain/*", "${local.sagemaker}:user-profile/*"]
+        Condition = local.tagged
+      }),
+      jsonencode({
+        Sid      = "MlflowIsKept"
+        Effect   = "Allow"
+        Action   = ["sagemaker:AddTags", "sagemaker:CreateMlflowTrackingServer", "sagemaker:DeleteMlflowTrackingServer", "sagemaker:DeleteTags", "sagemaker:UpdateMlflowTrackingServer"]
+        Resource = "${local.sagemaker}:mlflow-tracking-server/${local.name}"
+      }),
+      jsonencode({ Sid = "HomesAreMade", Effect = "Allow", Action = "elasticfilesystem:CreateFileSystem", Resource = "*" }), # SageMaker makes it for the domain; there is no ARN yet
+      jsonencode({
+        Sid       = "StudioGetsItsRole"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "${local.iam}:role/aws-service-role/*"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "sagemaker.amazonaws.com" } }
+      }),
+      ],
+      flatten([for group in local.feature_groups : [
+        jsonencode({
+          Sid      = "FeatureGroupIsKept"
+          Effect   = "Allow"
+          Action   = ["sagemaker:AddTags", "sagemaker:CreateFeatureGroup", "sagemaker:DeleteFeatureGroup", "sagemaker:DeleteTags", "sagemaker:UpdateFeatureGroup"]
+          Resource = "${local.sagemaker}:feature-group/${group}"
+        }),
+        jsonencode({
+          Sid      = "FeaturesAreATable" # which SageMaker makes for who makes the group
+          Effect   = "Allow"
+          Action   = ["glue:CreateDatabase", "glue:CreateTable", "glue:DeleteTable", "glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"]
+          Resource = [for what in ["catalog", "database/sagemaker_featurestore", "table/sagemaker_featurestore/*"] : "arn:${local.partition}:glue:${local.in_region}:${what}"]
+        }),
+    ]]))
+  }
+}
+
+resource "aws_iam_policy" "governs" {
+  for_each = local.governs
+
+  name = "${local.name}-deploy-${each.key}"
+  path = "/${local.project}/"
+
+  policy = jsonencode({ Version = "2012-10-17", Statement = [for statement in each.value : jsondecode(statement)] })
+}
+
+resource "aws_iam_role_policy_attachment" "governs" {
+  for_each = local.governs
+
+  role       = aws_iam_role.job["deploy"].name
+  policy_arn = aws_iam_policy.governs[each.key].arn
+}
