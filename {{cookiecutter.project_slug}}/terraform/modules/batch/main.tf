@@ -1,5 +1,5 @@
 locals {
-  objects = "s3://${var.platform.data_bucket}/${var.project}/batch"
+  objects = "s3://${var.platform.capture_bucket}/${var.project}/batch"
 
   transform = merge(
     {
@@ -25,7 +25,7 @@ locals {
       TransformOutput = {
         Accept           = "text/csv"
         AssembleWith     = "Line"
-        KmsKeyId         = var.platform.data_kms_key_arn
+        KmsKeyId         = var.platform.capture_kms_key_arn
         "S3OutputPath.$" = "States.Format('{}/{}', $.output_uri, $$.Execution.Name)"
       }
 

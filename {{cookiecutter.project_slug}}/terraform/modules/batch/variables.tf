@@ -30,8 +30,6 @@ variable "model_name" {
 variable "platform" {
   description = "Facts of terraform/platform: buckets, keys and roles."
   type = object({
-    data_bucket         = string
-    data_kms_key_arn    = string
     capture_bucket      = string
     capture_kms_key_arn = string
     log_kms_key_arn     = string

@@ -12,8 +12,6 @@ variables {
   tags               = { Project = "churn" }
 
   platform = {
-    data_bucket         = "churn-dev-data-111122223333"
-    data_kms_key_arn    = "arn:aws:kms:eu-west-1:111122223333:key/22222222-2222-3333-4444-555555555555"
     capture_bucket      = "churn-dev-capture-111122223333"
     capture_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/33333333-2222-3333-4444-555555555555"
     log_kms_key_arn     = "arn:aws:kms:eu-west-1:111122223333:key/44444444-2222-3333-4444-555555555555"
@@ -35,7 +33,7 @@ run "by_hand" {
 
   assert {
     condition = (
-      jsondecode(aws_sfn_state_machine.this.definition).States.Transform.Parameters.TransformOutput.KmsKeyId == var.platform.data_kms_key_arn &&
+      jsondecode(aws_sfn_state_machine.this.definition).States.Transform.Parameters.TransformOutput.KmsKeyId == var.platform.capture_kms_key_arn &&
       jsondecode(aws_sfn_state_machine.this.definition).States.Transform.Parameters.TransformResources.VolumeKmsKeyId == var.volume_kms_key_arn &&
       jsondecode(aws_sfn_state_machine.this.definition).States.Transform.Parameters.DataCaptureConfig.KmsKeyId == var.platform.capture_kms_key_arn
     )

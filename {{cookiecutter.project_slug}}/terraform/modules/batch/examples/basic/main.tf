@@ -10,8 +10,6 @@ module "batch" {
   batch              = { schedule = "cron(0 4 * * ? *)" }
 
   platform = {
-    data_bucket         = "churn-prod-data-111122223333"
-    data_kms_key_arn    = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
     capture_bucket      = "churn-prod-capture-111122223333"
     capture_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
     log_kms_key_arn     = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
