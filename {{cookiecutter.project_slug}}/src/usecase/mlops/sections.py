@@ -179,7 +179,7 @@ class Rollout(Section):
     size_percent: int = Field(default=10, ge=5, le=50)
     wait_seconds: Seconds = 600
     termination_wait_seconds: Seconds = 300
-    timeout_seconds: int = Field(default=3600, ge=600, le=28800)
+    timeout_seconds: int = Field(default=3600, ge=600, le=3600)
 
 
 class Shadow(Section):

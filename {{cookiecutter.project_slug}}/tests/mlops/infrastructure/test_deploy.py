@@ -85,7 +85,6 @@ def test_what_is_applied_is_the_plan_and_the_state_is_the_environments(
         "bucket": f"terraform-state-{ACCOUNT}-{REGION}",
         "key": "churn/dev/serving.tfstate",
         "region": REGION,
-        "encrypt": "true",
         "use_lockfile": "true",
     }
     assert f"-out={apply['words'][1]}" in plan["words"]

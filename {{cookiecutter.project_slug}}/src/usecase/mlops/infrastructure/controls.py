@@ -69,6 +69,14 @@ def _is(path: str, *wanted: Any) -> Callable[[Resource], bool]:
     return lambda subject: subject.get(path) is UNKNOWN or subject.get(path) in wanted
 
 
+def _between(path: str, lowest: int, highest: int) -> Callable[[Resource], bool]:
+    def holds(subject: Resource) -> bool:
+        value = subject.get(path)
+        return value is UNKNOWN or (isinstance(value, int | float) and lowest <= value <= highest)
+
+    return holds
+
+
 def _all(*checks: Callable[[Resource], bool]) -> Callable[[Resource], bool]:
     return lambda subject: all(check(subject) for check in checks)
 
@@ -287,7 +295,7 @@ def _controls() -> Iterator[Control]:
         "KMS.3",
         key,
         "must wait before it is deleted",
-        lambda subject: (subject.get("deletion_window_in_days") or 0) >= 7,
+        _between("deletion_window_in_days", 7, 30),
     )
     yield Control("KMS.5", key, "must not be open to everyone", _said(_has_no_public_allow))
 
@@ -318,9 +326,7 @@ def _controls() -> Iterator[Control]:
 
     role = "aws_iam_role"
     yield Control("own", role, "must be taken only for this account, or by pinned jobs", _trust)
-    yield Control(
-        "own", role, "must end after an hour", lambda subject: (subject.get("max_session_duration") or 0) <= 3600
-    )
+    yield Control("own", role, "must end after an hour", _between("max_session_duration", 1, 3600))
     yield Control(
         "own", role, "must have a permissions boundary", _unless(_of_account, _is_set("permissions_boundary"))
     )

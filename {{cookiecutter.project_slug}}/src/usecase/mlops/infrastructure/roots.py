@@ -151,12 +151,14 @@ def environment_settings(environment: str) -> Settings:
 
 
 def backend(settings: Settings, name: str, key: str = "") -> list[str]:
-    """Arguments of `terraform init`: the state is one object, by default the root's own of the environment."""
+    """Arguments of `terraform init`: the state is one object, by default the root's own of the environment.
+
+    No `encrypt`: without a key it asks for S3's own encryption, in the place of the bucket's.
+    """
     values = {
         "bucket": state_bucket(settings),
         "key": key or f"{settings.project}/{settings.environment}/{name}.tfstate",
         "region": settings.aws_region,
-        "encrypt": "true",
     }
     if settings.state.lock in ("s3", "both"):
         values["use_lockfile"] = "true"
