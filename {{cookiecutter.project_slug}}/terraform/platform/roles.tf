@@ -225,6 +225,12 @@ locals {
           Action   = "sns:Publish"
           Resource = local.topic_arns["async"]
         }),
+        jsonencode({
+          Sid      = "AlarmsOfARollOutAreRead" # SageMaker watches them with the role of the model
+          Effect   = "Allow"
+          Action   = "cloudwatch:DescribeAlarms"
+          Resource = "arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:${local.name}-*"
+        }),
       ])
       ids = concat(local.in_the_network, local.artifacts_are_decrypted, [
         jsonencode({
