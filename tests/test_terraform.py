@@ -12,22 +12,13 @@ import pytest
 
 import baking
 import delivery
+import module_tables
 from delivery import replace, run, tool
 
 ACCOUNTS = {"aws_account_dev": "012345678901", "aws_account_qa": "222222222222", "aws_account_prod": "333333333333"}
 SOURCE = Path(baking.ROOT, baking.PROJECT_FOLDER, "terraform")
 FOLDERS = sorted({path.parent.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.tf")})
 NOBODY = {"AWS_ACCESS_KEY_ID": "offline", "AWS_SECRET_ACCESS_KEY": "offline"}
-
-
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of Terraform: the provider from a folder where the machine has one, else downloaded by init."""
-    mirror = next((path for depth in ("*/", "*/*/") for path in Path("/").glob(f"{depth}registry.terraform.io")), None)
-    settings = tmp_path_factory.mktemp("terraform") / "terraform.rc"
-    block = f'filesystem_mirror {{\n    path = "{mirror.parent}"\n  }}' if mirror else "direct {}"
-    settings.write_text(f"provider_installation {{\n  {block}\n}}\n")
-    return {"TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 
 
 def terraform(folder: Path, provider: dict[str, str], *arguments: str) -> CompletedProcess[str]:
@@ -63,6 +54,19 @@ def own(largest: Path, tmp_path: Path) -> Path:
     for file in ("gitlab.yml", "data_contract.yaml"):
         shutil.copy(largest / file, tmp_path / file)
     return tmp_path
+
+
+def test_the_tables_of_the_modules_are_up_to_date() -> None:
+    done = run(sys.executable, "tools/module_tables.py", "--check", cwd=baking.ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "README.md").write_text("<!-- inputs -->\n<!-- /inputs -->\n<!-- outputs -->\n<!-- /outputs -->\n")
+    (module / "variables.tf").write_text('variable "days" {\n  description = "Days."\n  type        = number\n}\n')
+    assert "| `days` | Days. | `number` | needed |" in module_tables.documented(module)
 
 
 def test_a_basic_repository_has_no_terraform(tmp_path: Path) -> None:
