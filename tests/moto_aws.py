@@ -119,7 +119,9 @@ def delete_group_policy(self: Any) -> EmptyResult:
 def create_domain(original: Call) -> Call:
     def call(self: Any) -> Any:
         result = original(self)
-        content(result).setdefault("DomainId", content(result)["DomainArn"].rpartition("/")[2])
+        name = content(result)["DomainArn"].rpartition("/")[2]
+        content(result).setdefault("DomainId", name)
+        KEPT[("domain", name)] = {"TagPropagation": self._get_param("TagPropagation") or "DISABLED"}
         return result
 
     return call
@@ -129,7 +131,9 @@ def describe_domain(original: Call) -> Call:
     def call(self: Any) -> Any:
         if self._get_param("DomainId") not in self.sagemaker_backend.domains:
             raise JsonRESTError("ResourceNotFound", "the domain does not exist")
-        return original(self)
+        result = original(self)
+        content(result).update(KEPT.get(("domain", self._get_param("DomainId")), {}))
+        return result
 
     return call
 
