@@ -220,7 +220,8 @@ def put_record(aws: boto3.Session, arn: str, config: str = "config-1", previous:
     aws.client("ssm").put_parameter(Name="/churn/dev/deployment", Type="String", Value=json.dumps(content))
 
 
-def real_terraform() -> None:
+def real_terraform(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the test where there is no Terraform, as in the CI job that runs these tests: it has jobs of its own."""
     if not shutil.which("terraform"):
         pytest.skip("needs terraform on the PATH")
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)  # one that names no file is warned of at each call

@@ -86,9 +86,9 @@ run "it" {
 
 
 @pytest.fixture
-def roots(repository: Path) -> Path:
+def roots(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two small roots of resources that Terraform itself has, and a test."""
-    real_terraform()
+    real_terraform(monkeypatch)
     for name, text in {
         "platform/main.tf": PLATFORM,
         "serving/main.tf": SERVING,
