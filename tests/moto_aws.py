@@ -14,6 +14,7 @@ from typing import Any
 
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.budgets.responses import BudgetsResponse
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.config.models import Scope
 from moto.core.exceptions import JsonRESTError
@@ -268,6 +269,30 @@ def put_composite_alarm(self: Any) -> EmptyResult:
 
 
 CloudWatchResponse.put_composite_alarm = put_composite_alarm  # type: ignore[attr-defined]
+
+
+def describe_trails(original: Call) -> Call:
+    """Only the trails that are asked for; moto's own answers with every trail of the account."""
+
+    def call(self: Any) -> str:
+        asked = self._get_param("trailNameList") or []
+        found = json.loads(original(self))["trailList"]
+        return json.dumps(
+            {"trailList": [trail for trail in found if not asked or {trail["Name"], trail["TrailARN"]} & set(asked)]}
+        )
+
+    return call
+
+
+def delete_trail(self: Any) -> str:
+    """By name or by address; moto's own finds it by name alone and says nothing."""
+    trail = self.cloudtrail_backend.get_trail(self._get_param("Name"))
+    self.cloudtrail_backend.delete_trail(trail.trail_name)
+    return json.dumps({})
+
+
+replace(CloudTrailResponse, "describe_trails", describe_trails)
+setattr(CloudTrailResponse, "delete_trail", delete_trail)  # noqa: B010
 
 
 def may_deliver_logs(target_bucket: Any, target_prefix: str | None) -> bool:
