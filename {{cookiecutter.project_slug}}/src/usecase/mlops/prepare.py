@@ -240,7 +240,8 @@ class Preparation:
 
 
 def _write(rows: pl.DataFrame, file: Path) -> None:
-    rows.write_parquet(file, compression="lz4", statistics=False)  # only whole files are read again
+    # Only the next steps read it, whole: neither statistics nor compression are worth their time.
+    rows.write_parquet(file, compression="uncompressed", statistics=False)
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:
