@@ -262,6 +262,22 @@ def lint() -> None:
     _tool("mypy")
 
 
+@app.command()
+def scan(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="secrets, sast, dependencies, licences, sbom, iac, dockerfile, image. Default: all."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Read this JSON report of gitleaks or trivy instead of running a tool.")
+    ] = None,
+) -> None:
+    """Look for secrets, insecure code and infrastructure, vulnerable packages, licences; write reports for GitLab."""
+    from usecase.mlops.scans.run import scan as run_scans
+
+    run_scans(names or [], report, typer.echo)
+
+
 @app.command(name="format")
 def format_code() -> None:
     """Format the code and mend what ruff can mend."""

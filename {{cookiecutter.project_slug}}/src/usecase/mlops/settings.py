@@ -1,7 +1,7 @@
 """Settings of one environment: config/<environment>.yaml over config/defaults.yaml."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,10 @@ from usecase.mlops.sections import Environment, InstanceType, Section
 from usecase.mlops.yamlfile import parse, read_yaml
 
 ENVIRONMENTS = ("local", "dev", "qa", "prod")
+# The words of GitLab's Code Quality, from harmless to worst.
+Severity = Literal["info", "minor", "major", "critical", "blocker"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+ScanName = Literal["secrets", "sast", "dependencies", "licences", "sbom", "iac", "dockerfile", "image"]
 
 
 class Threshold(Section):
@@ -133,6 +137,16 @@ class Budget(Section):
     monthly_usd: float = Field(gt=0)
 
 
+class Scans(Section):
+    """What `usecase scan` lets through: by scan the severity that fails (others: any), and licences.
+
+    Licences are SPDX ids (https://spdx.org/licenses/); exceptions with a date stand in config/waivers.yaml.
+    """
+
+    fail_at: dict[ScanName, Severity] = Field(default_factory=dict)
+    licences: list[str] = Field(default_factory=list)
+
+
 class Settings(Section):
     """Everything that may differ between environments."""
 
@@ -143,7 +157,7 @@ class Settings(Section):
     container: Literal["own", "managed"]
     aws_region: str
     aws_account: str = Field(default="", pattern=r"^(\d{12})?$")
-    model_package_group: str
+    model_package_group: str = ""  # blank: <project>-<environment>, on this machine <project>
     pipeline: Pipeline = Pipeline()
     quality: Quality = Quality()
     serving: Serving = Serving()
@@ -151,6 +165,7 @@ class Settings(Section):
     managed_image: ManagedImage = ManagedImage()
     tags: dict[str, str] = Field(default_factory=dict)
     retention: Retention = Retention()
+    scans: Scans = Scans()
     feature_store: FeatureStore | None = None
     budget: Budget | None = None
     training_environment: Environment = "dev"  # trains once; its registry is the registry of record
@@ -172,6 +187,15 @@ class Settings(Section):
     gateway: sections.Gateway = sections.Gateway()
     studio: sections.Studio = sections.Studio()
     governance: sections.Governance = sections.Governance()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _group_has_a_name(cls, given: Any) -> Any:
+        # One account may hold the registries of several environments.
+        if not isinstance(given, dict) or given.get("model_package_group"):
+            return given
+        project, environment = given.get("project"), given.get("environment")
+        return given | {"model_package_group": project if environment == "local" else f"{project}-{environment}"}
 
     @field_validator("aws_account", mode="before")
     @classmethod
