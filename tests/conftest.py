@@ -1,11 +1,19 @@
 """What every test of the template may use: a quiet, hermetic environment and the template at a tag."""
 
-from collections.abc import Iterator
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import baking
+from delivery import run, tool
+from plans import ROOTS, Plans, planned, repository
 
 GIT_CONFIG = """
 [user]
@@ -55,3 +63,61 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     block = f'filesystem_mirror {{\n    path = "{mirror.parent}"\n  }}' if mirror else "direct {}"
     settings.write_text(f"provider_installation {{\n  {block}\n}}\n")
     return {"TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+
+
+# The keys of nobody, so that the provider starts; nobody is asked what they are good for.
+OFFLINE = {"AWS_ACCESS_KEY_ID": "offline", "AWS_SECRET_ACCESS_KEY": "offline", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(scope="session")
+def running_provider(provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`provider` with one process of it for all commands: to start its 700 MB anew takes each of them seconds.
+
+    For what needs no account: the process has its own environment, and a command's does not reach it.
+    """
+    folder = tmp_path_factory.mktemp("provider")
+    shutil.copy(baking.ROOT / baking.PROJECT_FOLDER / "terraform/modules/key/versions.tf", folder)
+    made = run(tool("terraform"), "init", cwd=folder, env=provider)
+    assert made.returncode == 0, made.stderr
+    program = next(folder.glob(".terraform/providers/*/*/*/*/*/terraform-provider-aws*"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | OFFLINE
+    log = folder / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen([program, "-debug"], stdout=stream, stderr=stream, env=environment)
+    try:
+        for _ in range(1200):
+            if found := re.search(r"TF_REATTACH_PROVIDERS='(.+)'", log.read_text()):
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        assert found, log.read_text()
+        yield provider | OFFLINE | {"TF_REATTACH_PROVIDERS": found[1]}
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def planned_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of `plans`; to be copied before it is changed."""
+    return repository(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(scope="session")
+def plans(planned_repository: Path, running_provider: dict[str, str]) -> Callable[[str], Plans]:
+    """The plans of all roots in an environment, made without an account; each environment is planned once."""
+
+    @cache  # of a failure too: what cannot be planned once is not planned again for each test
+    def outcome(environment: str) -> Plans | str:
+        try:
+            return {root: planned(planned_repository, root, environment, running_provider) for root in ROOTS}
+        except AssertionError as error:
+            return str(error)
+
+    def plan(environment: str) -> Plans:
+        made = outcome(environment)
+        if isinstance(made, str):
+            pytest.fail(made)
+        return made
+
+    return plan

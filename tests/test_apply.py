@@ -129,8 +129,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def package(version: int) -> str:
-    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn/{version}"
+def package(environment: str, version: int) -> str:
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn-{environment}/{version}"
 
 
 @pytest.mark.slow
@@ -145,18 +145,18 @@ def test_an_environment_is_built_released_to_and_taken_down(
 
     stack.apply("serving", platform=facts)  # no version yet: nothing to make, and no error
     assert stack.outputs("serving").get("endpoint_name") is None
-    stack.apply("serving", platform=facts, model_package_arn=package(1))
-    stack.assert_unchanged("serving", platform=facts, model_package_arn=package(1))
+    stack.apply("serving", platform=facts, model_package_arn=package(environment, 1))
+    stack.assert_unchanged("serving", platform=facts, model_package_arn=package(environment, 1))
     first = stack.outputs("serving")
-    said = stack.apply("serving", platform=facts, model_package_arn=package(2))
+    said = stack.apply("serving", platform=facts, model_package_arn=package(environment, 2))
     second = stack.outputs("serving")
     assert second["endpoint_name"] == first["endpoint_name"]  # changed in place: no moment without an endpoint
     assert second["endpoint_config_name"] != first["endpoint_config_name"]
     assert "aws_sagemaker_endpoint.this" not in [line for line in said.splitlines() if "Destroying" in line]
-    stack.apply("serving", platform=facts, model_package_arn=package(1))
-    assert stack.outputs("serving")["model_package_arn"] == package(1)
+    stack.apply("serving", platform=facts, model_package_arn=package(environment, 1))
+    assert stack.outputs("serving")["model_package_arn"] == package(environment, 1)
 
-    stack.destroy("serving", platform=facts, model_package_arn=package(1))
+    stack.destroy("serving", platform=facts, model_package_arn=package(environment, 1))
     if environment == "prod":  # a bucket that holds something stays: its access logs, here
         done = stack.change("platform", "destroy", "-auto-approve")
         assert "BucketNotEmpty" in done.stderr

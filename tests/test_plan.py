@@ -30,7 +30,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("environment", ["dev", "qa", "prod"])
 def test_every_environment_plans_without_an_account(environment: str, project: Path, provider: dict[str, str]) -> None:
     account = ACCOUNTS[f"aws_account_{environment}"]
-    model = f"arn:aws:sagemaker:{REGION}:{account}:model-package/churn/7"
+    model = f"arn:aws:sagemaker:{REGION}:{account}:model-package/churn-{environment}/7"
     nothing = {name: "" for name in os.environ if name.startswith("AWS_")}
     words = ["make", "plan", f"env={environment}", "offline=1", f"model={model}"]
     done = run(*words, cwd=project, env=provider | nothing)
@@ -53,7 +53,7 @@ def test_a_cold_start_plans_nothing_that_serves(project: Path, provider: dict[st
 
 @pytest.mark.slow
 def test_a_version_of_another_account_is_refused(project: Path, provider: dict[str, str]) -> None:
-    model = f"arn:aws:sagemaker:{REGION}:999999999999:model-package/churn/7"
+    model = f"arn:aws:sagemaker:{REGION}:999999999999:model-package/churn-dev/7"
     done = run("make", "plan", "env=dev", "offline=1", f"model={model}", cwd=project, env=provider)
     assert done.returncode != 0
     assert "is of account 999999999999, but dev deploys from its own registry" in done.stderr

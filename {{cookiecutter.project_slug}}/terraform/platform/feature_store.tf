@@ -46,6 +46,11 @@ resource "aws_sagemaker_feature_group" "this" {
     }
 
     precondition {
+      condition     = !contains([for environment in module.settings.neighbours : module.settings.groups[environment].features], local.feature_group.group)
+      error_message = "config/${var.environment}.yaml: feature_store.group ${local.feature_group.group} is that of another environment in account ${local.account} too: give each its own."
+    }
+
+    precondition {
       condition     = local.feature_group.record_id != local.feature_group.event_time
       error_message = "config/${var.environment}.yaml: feature_store.record_id and feature_store.event_time must be two columns."
     }

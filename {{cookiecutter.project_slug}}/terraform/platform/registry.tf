@@ -2,6 +2,13 @@
 resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_name        = local.group
   model_package_group_description = "Models of ${local.name}"
+
+  lifecycle {
+    precondition {
+      condition     = !contains([for environment in module.settings.neighbours : module.settings.groups[environment].models], local.group)
+      error_message = "config/${var.environment}.yaml: model_package_group ${local.group} is that of another environment in account ${local.account} too: leave it out, then it is ${local.name}, or give each its own."
+    }
+  }
 }
 
 # Where a model is trained, the deploy roles of environments in other accounts read the status of versions before each deployment.

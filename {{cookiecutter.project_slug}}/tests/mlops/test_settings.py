@@ -14,7 +14,6 @@ project: p
 owner_email: a@example.org
 container: own
 aws_region: eu-central-1
-model_package_group: p
 quality: {regression: {r2: {minimum: 0.5}, mae: {maximum: 3}}}
 """
 
@@ -46,6 +45,21 @@ def test_own_values_win_and_the_rest_stays(tmp_path: Path) -> None:
     assert settings.aws_account == "012345678901"
     limits = settings.quality.regression
     assert (limits["r2"].minimum, limits["mae"].maximum) == (0.9, 3)
+
+
+@pytest.mark.parametrize(
+    ("environment", "stated", "group"),
+    [
+        ("local", "", "p"),
+        ("dev", "", "p-dev"),
+        ("prod", 'model_package_group: ""\n', "p-prod"),
+        ("qa", "model_package_group: tested\n", "tested"),
+    ],
+)
+def test_each_environment_has_a_registry_of_its_own(
+    environment: str, stated: str, group: str, tmp_path: Path
+) -> None:
+    assert load(tmp_path, stated, environment).model_package_group == group
 
 
 def test_a_key_without_a_value_is_not_given(tmp_path: Path) -> None:

@@ -299,6 +299,27 @@ def pipeline(
 
 
 @app.command()
+def update(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the version and the files that would change; change nothing.")
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Leave this folder alone and open a merge request: for the CI job.")
+    ] = False,
+) -> None:
+    """Bring the newest version of the template into this folder: merged files, then uv.lock and pipeline.json."""
+    from usecase.mlops.update import propose
+    from usecase.mlops.update import update as update_here
+
+    if push:
+        if dry_run:
+            raise UserError("--push opens a merge request, --dry-run changes nothing: give one")
+        propose(typer.echo)
+    else:
+        update_here(typer.echo, dry_run=dry_run)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from usecase.mlops.contract import FILE_NAME, Contract
 from usecase.mlops.engine.definition import Definition
 from usecase.mlops.errors import UserError
+from usecase.mlops.programs import uv_command
 from usecase.mlops.run import LOCK, read_definition
 from usecase.mlops.settings import ENVIRONMENTS, load_settings
 
@@ -60,11 +61,6 @@ def examine(port: int | None) -> list[Finding]:
             )
         )
     return [check() for check in checks]
-
-
-def uv_command() -> str:
-    """Path of uv: the one that runs us, on PATH, or brought by `make setup`."""
-    return os.environ.get("UV") or shutil.which("uv") or str(Path(".uv/bin/uv"))
 
 
 def _python() -> Finding:

@@ -13,8 +13,14 @@ locals {
     )
   }
 
-  accounts = {
-    for environment in ["dev", "qa", "prod"] :
-    environment => try(tostring(yamldecode(file("${local.config_dir}/${environment}.yaml")).aws_account), "")
+  stated = {
+    for environment in ["dev", "qa", "prod"] : environment => try(yamldecode(file("${local.config_dir}/${environment}.yaml")), {})
   }
+  accounts = { for environment, own in local.stated : environment => try(tostring(own.aws_account), "") }
+
+  # What is not named after its environment by itself: one account may hold several.
+  groups = { for environment, own in local.stated : environment => {
+    models   = try(coalesce(own.model_package_group), coalesce(local.defaults.model_package_group), "${local.config.project}-${environment}")
+    features = try(own.feature_store.group, local.defaults.feature_store.group, "")
+  } }
 }

@@ -1,6 +1,6 @@
 output "config" {
   description = "Settings of the environment, by key."
-  value       = local.config
+  value       = merge(local.config, { model_package_group = local.groups[var.environment].models })
 }
 
 output "name" {
@@ -23,4 +23,14 @@ output "accounts" {
   value = {
     for environment in ["dev", "qa", "prod"] : environment => local.accounts[environment] if try(local.accounts[environment], "") != ""
   }
+}
+
+output "groups" {
+  description = "Model package group (`models`) and feature group (`features`, blank without one) of each environment."
+  value       = local.groups
+}
+
+output "neighbours" {
+  description = "Other environments in the same account."
+  value       = [for environment, account in local.accounts : environment if environment != var.environment && account == local.accounts[var.environment]]
 }

@@ -72,3 +72,35 @@ run "blank_account" {
 
   expect_failures = [var.environment]
 }
+
+run "groups" {
+  command = plan
+
+  assert {
+    condition     = output.config.model_package_group == "churn-dev" && output.neighbours == []
+    error_message = "a registry is named after its environment"
+  }
+
+  assert {
+    condition     = output.groups == { dev = { models = "churn-dev", features = "" }, qa = { models = "churn-qa", features = "" }, prod = { models = "churn-prod", features = "" } }
+    error_message = "the registries of the other environments are known"
+  }
+}
+
+run "one_account" {
+  command = plan
+
+  variables {
+    config_dir = "./tests/shared"
+  }
+
+  assert {
+    condition     = output.neighbours == ["qa"]
+    error_message = "environments in the same account are neighbours"
+  }
+
+  assert {
+    condition     = output.groups == { dev = { models = "churn-dev", features = "customers" }, qa = { models = "tested", features = "customers" }, prod = { models = "churn-prod", features = "buyers" } }
+    error_message = "what an environment states wins; a blank is no name"
+  }
+}

@@ -1,0 +1,219 @@
+"""The wanted state: gitlab.yml over what the template manages in .gitlab/, and what follows from config/ for AWS."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from usecase.mlops.errors import UserError
+from usecase.mlops.sections import Section
+from usecase.mlops.settings import ENVIRONMENTS, Settings, load_settings, merge
+from usecase.mlops.yamlfile import parse, read_yaml
+
+FILE = "gitlab.yml"
+MANAGED = (".gitlab/project.yaml", ".gitlab/project-aws.yaml")  # the second from stage automated on
+ACCESS_LEVELS = {"no_one": 0, "developers": 30, "maintainers": 40}
+Role = Literal["no_one", "developers", "maintainers"]
+Deployer = Literal["developers", "maintainers"]
+Name = Annotated[str, Field(min_length=1)]
+# Claims of a job's token that make its `sub`, in the order in which terraform/bootstrap/usecase/trust.tf expects them.
+SUB_CLAIMS = {
+    "ref": ["project_path", "ref_type", "ref"],
+    "tier": ["project_path", "ref_type", "ref", "ref_protected", "environment_protected", "deployment_tier"],
+}
+
+
+class Project(Section):
+    """The project itself."""
+
+    path: Name
+    name: Name
+    description: str
+    visibility: Literal["private", "internal", "public"]
+
+
+class DefaultBranch(Section):
+    """The branch that is released from, and who may push and merge to it."""
+
+    name: Name
+    push: Role
+    merge: Role
+
+
+class Label(Section):
+    """A label of issues and merge requests."""
+
+    color: Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]  # as GitLab writes it
+    description: str = ""
+
+
+class ProtectedTag(Section):
+    """Who may create tags that match a pattern."""
+
+    create: Role
+
+
+class Environment(Section):
+    """An environment: its tier, and the address that GitLab links to."""
+
+    tier: Literal["production", "staging", "testing", "development", "other"]
+    external_url: str | None = None
+
+
+class ProtectedEnvironment(Section):
+    """Who may deploy, and how many of whom must approve a deployment. `approvers` are full paths of groups."""
+
+    deploy: Deployer
+    approvals: int = Field(default=0, ge=0, le=10)
+    approvers: list[Name] = []
+
+
+class Variable(Section):
+    """A CI/CD variable. `from_env` takes its value from the environment of the set-up, so that no file holds a secret."""
+
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,255}$")]
+    value: str = ""
+    from_env: str = ""
+    environment_scope: Name = "*"
+    protected: bool = True
+    masked: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "Variable":
+        if bool(self.value) == bool(self.from_env):
+            raise ValueError("give either value, or from_env with the name of an environment variable")
+        if self.masked and self.value:
+            raise ValueError("a masked value does not belong into a file: use from_env")
+        return self
+
+
+class Schedule(Section):
+    """A pipeline at fixed times (cron, UTC), with inputs of .gitlab-ci.yml."""
+
+    description: Name
+    cron: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+    active: bool
+    inputs: dict[str, str] = {}
+
+
+class Approvals(Section):
+    """How many people approve a merge request; `settings` are attributes of the merge request approvals API."""
+
+    required: int = Field(default=1, ge=0, le=10)
+    settings: dict[str, bool] = {}
+
+
+class Wanted(Section):
+    """Everything that the set-up compares. Names of mappings are names in GitLab, except of schedules."""
+
+    url: str
+    group: str
+    project: Project
+    settings: dict[str, Any]
+    default_branch: DefaultBranch
+    labels: dict[str, Label] = {}
+    protected_tags: dict[str, ProtectedTag] = {}
+    environments: dict[str, Environment] = {}
+    variables: list[Variable] = []
+    schedules: dict[str, Schedule] = {}
+    trigger: str = ""
+    code_owners_approve: bool = False
+    push_rules: dict[str, bool | str | int] = {}
+    approvals: Approvals = Approvals()
+    protected_environments: dict[str, ProtectedEnvironment] = {}
+    resource_groups: dict[str, Literal["unordered", "oldest_first", "newest_first", "newest_ready_first"]] = {}
+
+    @property
+    def path(self) -> str:
+        """Full path of the project."""
+        return f"{self.group}/{self.project.path}"
+
+    @property
+    def address(self) -> str:
+        """The project's page."""
+        return f"{self.url}/{self.path}"
+
+    @field_validator("group", mode="before")
+    @classmethod
+    def _group_is_given(cls, value: Any) -> str:
+        group = str(value or "").strip("/ ")
+        if not group:
+            raise ValueError("is blank: give the group's full path, for example data-science/models")
+        return group
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_safe(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ValueError("must look like https://gitlab.com")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user or token: those come from the environment")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1"):
+            raise ValueError("must start with https://, else the token would travel in clear text")
+        return urlunsplit(parts).rstrip("/")
+
+
+def read_wanted(root: Path) -> Wanted:
+    """The wanted state of the repository at `root`. Raises UserError naming the key that is wrong."""
+    content: dict[str, Any] = {}
+    for name in MANAGED:
+        if (root / name).exists():
+            content = merge(content, read_yaml(root / name))
+    own = read_yaml(root / FILE)
+    # merge() drops keys without a value; a group without one is the usual first mistake and gets its own words
+    wanted = parse(Wanted, {"group": None, **merge(content, own)}, FILE)
+    accounts = _environment_settings(root, wanted)
+    if not accounts:
+        return wanted
+    return wanted.model_copy(
+        update={
+            "settings": {"ci_id_token_sub_claim_components": _sub_claims(accounts), **wanted.settings},
+            "variables": [*_aws_variables(wanted, accounts), *wanted.variables],
+        }
+    )
+
+
+def _environment_settings(root: Path, wanted: Wanted) -> dict[str, Settings]:
+    return {name: load_settings(name, root) for name in wanted.environments if name in ENVIRONMENTS}
+
+
+def _sub_claims(accounts: Mapping[str, Settings]) -> list[str]:
+    kinds = {settings.aws_access.sub_claims for settings in accounts.values()}
+    if len(kinds) > 1:
+        files = ", ".join(f"config/{name}.yaml" for name in accounts)
+        raise UserError(f"aws_access.sub_claims differs between {files}: a project has one form of token for all")
+    return SUB_CLAIMS[kinds.pop()]
+
+
+def _aws_variables(wanted: Wanted, accounts: Mapping[str, Settings]) -> Iterator[Variable]:
+    """What the jobs need to take their roles: ARNs of terraform/bootstrap/usecase, none of which is a secret.
+
+    Environments whose account is not known yet have none. Merge requests run on branches that are not protected, and
+    outside of an environment, so what plans has a variable per environment.
+    """
+    for name, settings in accounts.items():
+        if not settings.aws_account:
+            continue
+        yield Variable(key="AWS_ROLE_DEPLOY", value=role_arn(settings, "deploy"), environment_scope=name)
+        if settings.aws_access.plan_role:
+            yield Variable(key=f"AWS_ROLE_PLAN_{name.upper()}", value=role_arn(settings, "plan"), protected=False)
+        if settings.training_environment == name:
+            yield Variable(key="AWS_ROLE_TRAIN", value=role_arn(settings, "train"))
+            for other in wanted.environments:
+                if other != name:
+                    yield Variable(key="AWS_ROLE_PROMOTE", value=role_arn(settings, "promote"), environment_scope=other)
+    audiences = {settings.aws_access.audience or wanted.url for settings in accounts.values()}
+    if len(audiences) > 1:
+        raise UserError("aws_access.audience differs between environments: the jobs ask GitLab for one kind of token")
+    yield Variable(key="AWS_AUDIENCE", value=audiences.pop(), protected=False)
+
+
+def role_arn(settings: Settings, role: str) -> str:
+    """ARN of the role `role` that terraform/bootstrap/usecase makes for GitLab's jobs in an environment."""
+    partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(re.split(r"-[a-z]+-\d", settings.aws_region)[0], "aws")
+    name = f"{settings.project}-{settings.environment}"
+    return f"arn:{partition}:iam::{settings.aws_account}:role/{settings.project}/{name}-{role}"
