@@ -354,6 +354,7 @@ if importlib.util.find_spec("usecase.mlops.aws"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
 if importlib.util.find_spec("usecase.mlops.infrastructure"):
     importlib.import_module("usecase.mlops.infrastructure.commands").add_to(app)
+    importlib.import_module("usecase.mlops.delivery.commands").add_to(app)
 else:
     for _verb in ("plan", "deploy", "destroy", "bootstrap", "test-terraform"):
         app.command(_verb, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(

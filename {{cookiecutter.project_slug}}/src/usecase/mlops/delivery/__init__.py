@@ -1,0 +1,1 @@
+"""What GitLab's jobs do beyond the verbs for people: evidence, decisions, deployments by event, releases."""
