@@ -80,7 +80,8 @@ def running_provider(provider: dict[str, str], tmp_path_factory: pytest.TempPath
     made = run(tool("terraform"), "init", cwd=folder, env=provider)
     assert made.returncode == 0, made.stderr
     program = next(folder.glob(".terraform/providers/*/*/*/*/*/terraform-provider-aws*"))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | OFFLINE
+    quiet = {"TF_LOG_PROVIDER": "off", "TF_LOG_SDK": "off"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | OFFLINE | quiet
     log = folder / "log"
     with log.open("w") as stream:
         process = subprocess.Popen([program, "-debug"], stdout=stream, stderr=stream, env=environment)
