@@ -299,6 +299,14 @@ def pipeline(
 
 
 @app.command()
+def image() -> None:
+    """Build the own container here, with docker, podman, buildah or buildctl."""
+    from usecase.mlops.image import build
+
+    build(typer.echo)
+
+
+@app.command()
 def update(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the version and the files that would change; change nothing.")
@@ -350,13 +358,13 @@ def _from_stage_automated(context: typer.Context) -> None:
 
 # What needs AWS comes with stage automated, and adds its commands itself.
 if importlib.util.find_spec("usecase.mlops.aws"):
-    for _group in ("pipeline", "registry", "data"):
+    for _group in ("pipeline", "registry", "data", "bundle"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
 if importlib.util.find_spec("usecase.mlops.infrastructure"):
     importlib.import_module("usecase.mlops.infrastructure.commands").add_to(app)
     importlib.import_module("usecase.mlops.delivery.commands").add_to(app)
 else:
-    for _verb in ("plan", "deploy", "destroy", "bootstrap", "test-terraform"):
+    for _verb in ("plan", "deploy", "destroy", "bootstrap", "test-terraform", "bundle"):
         app.command(_verb, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
             _from_stage_automated
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from usecase.mlops.aws import bundle_commands
 from usecase.mlops.aws.bundle import IMAGE_PACKAGES, PLATFORM, code_bundle
 from usecase.mlops.errors import UserError
 from usecase.mlops.settings import ManagedImage, Settings
@@ -181,3 +182,18 @@ def test_libraries_that_cannot_be_had_are_one_line(
     with pytest.raises(UserError, match=says) as error:
         code_bundle(managed, tmp_path / "code", locked)
     assert "\n" not in str(error.value)
+
+
+def test_the_command_leaves_the_folder_that_would_be_sent(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: Settings
+) -> None:
+    (repository / ".local/bundle/usecase").mkdir(parents=True)
+    (repository / ".local/bundle/usecase/removed.py").touch()
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr("usecase.mlops.settings.load_settings", lambda _: settings)
+    bundle_commands.bundle("dev")
+    sent = code_bundle(settings, repository / "other", repository)
+    made = {path.relative_to(".local/bundle").as_posix() for path in Path(".local/bundle").rglob("*") if path.is_file()}
+    assert made == set(sent.files)
+    assert f"sha256 {sent.sha256}" in capsys.readouterr().out
+    assert [path.name for path in Path(".local").iterdir()] == ["bundle"]
