@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from usecase.mlops import features
+from usecase.mlops import encoding
 from usecase.mlops.errors import UserError
 from usecase.mlops.metrics import Answers
 from usecase.mlops.model import ARCHIVE, CODE, unpack
@@ -97,9 +97,9 @@ def _ask(archive: Path, folder: Path, contract_sha256: str, input_dir: Path, sec
 def _contract_sha256(model: Path) -> str:
     """Of preprocessor.json, whatever else an older version wrote into it."""
     try:
-        return str(json.loads((model / features.FILE_NAME).read_text(encoding="utf-8"))["contract_sha256"])
+        return str(json.loads((model / encoding.FILE_NAME).read_text(encoding="utf-8"))["contract_sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise _NotComparableError(f"its {features.FILE_NAME} cannot be read") from None
+        raise _NotComparableError(f"its {encoding.FILE_NAME} cannot be read") from None
 
 
 def _last_line(log: Path) -> str:

@@ -14,10 +14,21 @@ import polars as pl
 
 from usecase.mlops.contract import Column, Contract
 from usecase.mlops.errors import UserError
-
-# Stands for the offending cell in the messages below.
-VALUE = "<value>"
-TWICE = f"{VALUE} stands there twice"
+from usecase.mlops.problems import (
+    EMPTY,
+    EXTRA,
+    NOT_FINITE,
+    TIME_FORMATS,
+    TWICE,
+    UNSEEN,
+    VALUE,
+    Problem,
+    beyond,
+    lacking,
+    shown,
+    time_format,
+    wrong_type,
+)
 
 DTYPES: dict[str, pl.DataType] = {
     "integer": pl.Int64(),
@@ -28,38 +39,8 @@ DTYPES: dict[str, pl.DataType] = {
     "string": pl.String(),
 }
 
-
-# ISO 8601, what `format: default` means in a Table Schema.
-TIME_FORMATS = {"date": "%Y-%m-%d", "datetime": "%Y-%m-%dT%H:%M:%S"}
-
-
 # What training keeps of the rows; `protected` are the protected columns, whatever their role.
 KEPT = ("id", "feature", "target", "protected")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Values of a column that break one rule of the contract, or a column that does.
-
-    `row` is the first such data row, counted from 1, and `value` its cell as it may be shown; None is the whole column.
-    """
-
-    column: str
-    rule: str
-    row: int | None = None
-    value: str = ""
-    rows: int = 1
-    file: str = ""
-
-    @property
-    def message(self) -> str:
-        """The broken rule in words, with the first value and the number of other rows that break it."""
-        more = f" (and {self.rows - 1} more rows)" if self.rows > 1 else ""
-        return self.rule.replace(VALUE, self.value) + more
-
-    def __str__(self) -> str:
-        place = f", row {self.row}" if self.row else ""
-        return f"column {self.column!r}{place}{f' of {self.file}' if self.file else ''}: {self.message}"
 
 
 class ProblemLog:
@@ -130,8 +111,7 @@ def check_rows(rows: pl.DataFrame, contract: Contract, roles: tuple[str, ...] = 
     wanted = columns_of(contract, roles)
     missing = [column.name for column in wanted if column.name not in rows.columns]
     extra = [name for name in rows.columns if name not in contract.columns]
-    problems = [Problem(name, f"is missing{_near(name, extra)}") for name in missing]
-    problems += [Problem(name, "is not in the contract: drop it, or add it with `role: ignored`") for name in extra]
+    problems = [lacking(name, extra) for name in missing] + [Problem(name, EXTRA) for name in extra]
     if problems:
         return Checked(pl.DataFrame(), problems)
     checks = [_ColumnCheck(column, rows[column.name], contract) for column in wanted]
@@ -174,7 +154,7 @@ def _write(values: pl.Series, column: Column | None) -> pl.Series:
         words = {True: column.true_values[0], False: column.false_values[0]}
         return values.replace_strict(words, default=None, return_dtype=pl.String)
     if column is not None and column.type in TIME_FORMATS and values.dtype.is_temporal():
-        return values.dt.strftime(_time_format(column))
+        return values.dt.strftime(time_format(column))
     return values.cast(pl.String)
 
 
@@ -192,8 +172,8 @@ def _convert(values: pl.Series, column: Column) -> pl.Series:
         if not text:
             return pl.Series(values.name, [None] * len(values), dtype=dtype)
         if column.type == "date":
-            return values.str.to_date(_time_format(column), strict=False)
-        return values.str.to_datetime(_time_format(column), strict=False, time_unit="us")
+            return values.str.to_date(time_format(column), strict=False)
+        return values.str.to_datetime(time_format(column), strict=False, time_unit="us")
     if column.type != "integer" or values.dtype.is_integer() or values.dtype == pl.Boolean:
         return values.cast(dtype, strict=False)
     # The direct cast keeps numbers over 2**53 exact; pandas writes whole numbers beside missing ones as 30.0.
@@ -203,10 +183,6 @@ def _convert(values: pl.Series, column: Column) -> pl.Series:
     numbers = values.cast(pl.Float64, strict=False)
     whole = pl.select(pl.when(numbers.round() == numbers).then(numbers.cast(pl.Int64, strict=False))).to_series()
     return whole if exact is None else exact.fill_null(whole)
-
-
-def _time_format(column: Column) -> str:
-    return TIME_FORMATS[column.type] if column.format == "default" else column.format
 
 
 class _ColumnCheck:
@@ -224,11 +200,11 @@ class _ColumnCheck:
         column, limits = self.column, self.column.constraints
         given, values = self._read()
         if values.null_count() != given.null_count():
-            self._refuse(given.is_not_null() & values.is_null(), f"{VALUE} is no {_type_name(column)}")
+            self._refuse(given.is_not_null() & values.is_null(), wrong_type(column))
         if not _all_finite(values):
-            self._refuse(values.is_infinite(), f"{VALUE} is not finite")
+            self._refuse(values.is_infinite(), NOT_FINITE)
         if given.null_count() and (limits.required or column.role in ("target", "id")):
-            self._refuse(given.is_null(), "is empty but a value is required")
+            self._refuse(given.is_null(), EMPTY)
         if (limits.unique or column.role == "id") and values.n_unique() + max(values.null_count() - 1, 0) < len(values):
             self._refuse(values.is_not_null() & ~values.is_first_distinct(), TWICE)
         if limits.enum is not None:
@@ -262,11 +238,10 @@ class _ColumnCheck:
         if values.dtype == pl.String and _all_in(values, pl.Enum(list(dict.fromkeys(enum)))):
             return values
         unseen = values.is_not_null() & ~values.is_in(pl.Series(enum, dtype=values.dtype).implode())
-        message = f"{VALUE} is none of the values in the contract"
         if self.column.role == "target" or self.policy.unseen_category == "reject":
-            self._refuse(unseen, message)
+            self._refuse(unseen, UNSEEN)
         else:
-            self._warn(unseen, message)
+            self._warn(unseen, UNSEEN)
         return values.set(unseen, None) if unseen.any() else values
 
     def _check_range(self, values: pl.Series) -> None:
@@ -277,7 +252,7 @@ class _ColumnCheck:
                 continue
             typed, found = _limit(limit, column.name, *_reading(column)), getattr(values, extreme)()
             if found is not None and (found < typed if extreme == "min" else found > typed):
-                note(values < typed if extreme == "min" else values > typed, f"{VALUE} is {word} {limit}")
+                note(values < typed if extreme == "min" else values > typed, beyond(word, limit))
 
     def _refuse(self, bad: pl.Series, rule: str) -> None:
         self.problems += self._note(bad, rule)
@@ -296,12 +271,6 @@ class _ColumnCheck:
         return [Problem(self.column.name, rule, first + 1, shown(self.raw[first], self.column), len(rows))]
 
 
-def _type_name(column: Column) -> str:
-    if column.type == "boolean":
-        return f"boolean ({', '.join(column.true_values + column.false_values)})"
-    return column.type if column.format == "default" else f"{column.type} ({column.format})"
-
-
 _Reading = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -316,7 +285,7 @@ def _limit(limit: int | float | str, name: str, *reading: *_Reading) -> Any:
     column = _column_like(name, *reading)
     typed = as_type(pl.Series([limit]), column)[0]
     if typed is None:
-        raise UserError(f"the contract: column {name!r}: limit {limit!r} is no {_type_name(column)}")
+        raise UserError(f"the contract: column {name!r}: {wrong_type(column).replace(VALUE, f'limit {limit!r}')}")
     return typed
 
 
@@ -348,16 +317,3 @@ def _all_in(values: pl.Series, categories: pl.Enum) -> bool:
 def _all_finite(values: pl.Series) -> bool:
     """False when a value is infinite or NaN: a sum then is too (and the sum of huge values, which is no harm)."""
     return not values.dtype.is_float() or math.isfinite(values.sum())
-
-
-def _near(name: str, candidates: list[str]) -> str:
-    same = [c for c in candidates if c.strip().lower() == name.strip().lower()]
-    return f" (found {same[0]!r})" if same else ""
-
-
-def shown(value: Any, column: Column) -> str:
-    """The cell as logs and answers may show it: never one that is, or may be, personal data."""
-    if column.pii != "no":
-        return "the value"
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_serializer, field_validator
 
-from usecase.mlops.check import Problem, ProblemLog
+from usecase.mlops.check import ProblemLog
 from usecase.mlops.contract import Contract, Scalar, Task
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import write_json
 from usecase.mlops.hashing import KeySample, row_keys
+from usecase.mlops.problems import Problem
 from usecase.mlops.split import SHARES, split_keys
 from usecase.mlops.yamlfile import parse
 

@@ -20,12 +20,13 @@ import numpy.typing as npt
 import polars as pl
 
 from usecase.mlops import contract
-from usecase.mlops.check import TWICE, Checked, Problem, ProblemLog, check_rows, columns_of, number_types
+from usecase.mlops.check import Checked, ProblemLog, check_rows, columns_of, number_types
 from usecase.mlops.contract import Contract
 from usecase.mlops.data_report import Tally, refuse
 from usecase.mlops.errors import UserError
 from usecase.mlops.features import Fitting
 from usecase.mlops.hashing import ContentHash, KeyLog, Keys, mix, row_keys
+from usecase.mlops.problems import TWICE, Problem
 from usecase.mlops.split import SHARES
 from usecase.mlops.tables import Piece, data_files, read_pieces
 
