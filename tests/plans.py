@@ -53,7 +53,8 @@ def planned(project: Path, root: str, environment: str, provider: dict[str, str]
     """The plan of one root in an environment."""
     folder = project / "terraform" / root
     account = ACCOUNTS[f"aws_account_{environment}"]
-    variables: dict[str, Any] = {name: text.format(account=account, environment=environment) for name, text in ROOTS[root].items()}
+    place = {"account": account, "environment": environment}
+    variables: dict[str, Any] = {name: text.format(**place) for name, text in ROOTS[root].items()}
     if root == "serving":
         text = (project / "terraform/tests/facts.json").read_text()
         for old in {part for part in text.replace('"', ":").split(":") if part.isdigit() and len(part) == 12}:
