@@ -1,8 +1,10 @@
 """Licences of the installed packages: each must be on the list `scans.licences` of the settings."""
 
 import re
+import tomllib
 from collections.abc import Collection, Iterable
 from importlib.metadata import Distribution, PackageMetadata, distributions
+from pathlib import Path
 from typing import Final
 
 from usecase.mlops.scans.findings import Finding, Found
@@ -37,8 +39,9 @@ _TOKEN = re.compile(r"[()]|[^\s()]+")
 
 
 def find() -> Found:
-    """Packages of this environment with another licence, or with none that can be read."""
-    installed = list(distributions())
+    """Packages of this environment, but this one, with another licence or with none that can be read."""
+    own = tomllib.loads(Path(PYPROJECT).read_text(encoding="utf-8"))["project"]["name"]
+    installed = [package for package in distributions() if package.metadata["Name"] != own]
     found = findings(installed, load_settings().scans.licences)
     return Found(found, [f"{len(installed)} packages"])
 
@@ -74,7 +77,8 @@ def licence_of(metadata: PackageMetadata) -> str:
 
 def is_allowed(expression: str, allowed: Collection[str]) -> bool:
     """Whether the ids of an SPDX expression suffice: all that AND joins, one of what OR joins; AND binds more."""
-    return _Expression(expression, allowed).either()
+    reader = _Expression(expression, allowed)
+    return reader.either() and reader.is_read
 
 
 class _Expression:
@@ -88,7 +92,11 @@ class _Expression:
         value = self._all()
         while self._take("OR"):
             value = self._all() or value
-        return value and not (self._tokens and self._tokens[0] != ")")
+        return value
+
+    @property
+    def is_read(self) -> bool:
+        return not self._tokens
 
     def _all(self) -> bool:
         value = self._one()

@@ -79,7 +79,10 @@ def _passes(name: ScanName, report: Path | None, fail_at: Severity, say: Say) ->
     today = datetime.now(UTC).date()
     entries = [entry for entry in waivers.load_waivers(today) if entry.scan == name]
     known = SCANS[name]
-    found = known.read(report) if report and known.read else known.find()
+    try:
+        found = known.read(report) if report and known.read else known.find()
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"the tool's report has another form than that of its version here: {error!r}") from None
     result = waivers.apply(found.findings, entries)
     # Before the verdict: a merge request shows what was found, however the job ends.
     write_json(Path(f"gl-{name}-report.json"), code_quality(result.open, os.environ.get("PROJECT_DIR", "")))

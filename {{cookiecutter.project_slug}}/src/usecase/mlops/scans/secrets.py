@@ -1,5 +1,6 @@
 """Secrets in the commits: gitleaks. https://github.com/gitleaks/gitleaks"""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -43,7 +44,7 @@ def findings(report: list[dict[str, Any]] | None) -> list[Finding]:
             leak["Fingerprint"],
             f"{leak['Description']} (rule {leak['RuleID']}, commit {leak['Commit'][:12]}): revoke it, then remove it",
             "blocker",
-            leak["File"],
+            leak["File"].removeprefix(os.environ.get("PROJECT_DIR", "")),
             max(1, leak["StartLine"]),
         )
         for leak in report or []
