@@ -20,4 +20,5 @@ module "key" {
   services      = each.key == "logs" ? ["cloudwatch.amazonaws.com"] : [] # alarms publish to encrypted topics
   log_groups_of = each.key == "logs" ? local.config.aws_region : null
   events        = each.key == "logs"
+  readers       = each.key == "artifacts" ? local.copiers : []
 }

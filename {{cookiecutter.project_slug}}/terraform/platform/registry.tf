@@ -11,8 +11,9 @@ resource "aws_sagemaker_model_package_group" "this" {
   }
 }
 
-# Where a model is trained, the deploy roles of environments in other accounts read the status of versions before each deployment.
-# The policy names accounts as principals and roles in a condition, so that the roles need not exist yet.
+# Where a model is trained, the deploy roles of environments in other accounts read versions: their files and images for a copy
+# (bucket, key and repository let them, too), and their status before each deployment. The policies name accounts as principals
+# and roles in a condition, so that the roles need not exist yet.
 resource "aws_sagemaker_model_package_group_policy" "copiers" {
   count = length(local.copiers) > 0 ? 1 : 0
 
@@ -23,8 +24,8 @@ resource "aws_sagemaker_model_package_group_policy" "copiers" {
     Statement = [{
       Sid       = "CopiersRead"
       Effect    = "Allow"
-      Principal = { AWS = distinct([for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"]) }
-      Action    = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup"]
+      Principal = { AWS = local.copying_accounts }
+      Action    = ["sagemaker:DescribeModelPackage", "sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
       Resource  = local.versions
       Condition = { ArnEquals = { "aws:PrincipalArn" = local.copiers } }
     }]
@@ -61,6 +62,23 @@ resource "aws_ecr_lifecycle_policy" "this" {
       description  = "Images that lost their tag"
       selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
       action       = { type = "expire" }
+    }]
+  })
+}
+
+resource "aws_ecr_repository_policy" "copiers" {
+  count = local.config.container == "own" && length(local.copiers) > 0 ? 1 : 0
+
+  repository = aws_ecr_repository.this[0].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "CopiersPull"
+      Effect    = "Allow"
+      Principal = { AWS = local.copying_accounts }
+      Action    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Condition = { ArnEquals = { "aws:PrincipalArn" = local.copiers } }
     }]
   })
 }

@@ -12,12 +12,13 @@ locals {
     "arn:${local.partition}:iam::${local.account}:policy/${local.project}/${local.name}-boundary",
   )
 
-  # Deploy roles of environments in other accounts: they read here, where versions are registered first, whether one is still approved.
+  # Deploy roles of environments in other accounts: they copy what is registered here first, and read whether it is still approved.
   copiers = local.config.training_environment != var.environment ? [] : sort([
     for environment, account in module.settings.accounts :
     "arn:${local.partition}:iam::${account}:role/${local.project}/${local.project}-${environment}-deploy"
     if account != local.account
   ])
+  copying_accounts = distinct([for arn in local.copiers : "arn:${local.partition}:iam::${split(":", arn)[4]}:root"])
 
   group = local.config.model_package_group
   # ARNs by names rather than by attributes, so that a plan shows who may do what.

@@ -20,6 +20,9 @@ module "bucket" {
   # What is no number becomes 0, which the module refuses in words.
   retention_days = { for prefix, setting in each.value : prefix => try(tonumber(local.config.retention[setting]), 0) }
 
+  # Versions and the outputs of their executions, for copies in environments of other accounts.
+  readers = each.key != "artifacts" || length(local.copiers) == 0 ? null : { roles = local.copiers, prefixes = ["registry/${local.group}/", "${local.group}/"] }
+
   force_destroy = var.environment == "dev"
 }
 

@@ -35,8 +35,8 @@ locals {
       "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*",
       "arn:${local.partition}:wafv2:${local.here}:regional/managedruleset/*",
 
-      # Read for copies: the registry of record, AWS's own images.
-      "arn:${local.partition}:sagemaker:*:${local.record_account}:model-package*/${local.group}*",
+      # Read for copies: files and images of the registry of record, AWS's own images.
+      "${local.record_objects}*",
       "arn:${local.partition}:ecr:*:${local.record_account}:repository/${local.record_name}",
       "arn:${local.partition}:ecr:*:*:repository/sagemaker-*",
     ],

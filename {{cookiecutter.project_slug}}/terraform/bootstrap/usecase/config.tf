@@ -37,4 +37,6 @@ locals {
   trains         = local.config.training_environment == var.environment
   record_account = lookup(module.settings.accounts, local.config.training_environment, local.account)
   record_name    = "${local.project}-${local.config.training_environment}"
+  record_group   = module.settings.groups[local.config.training_environment].models
+  record_objects = "arn:${local.partition}:s3:::${local.record_name}-artifacts-${local.record_account}"
 }

@@ -11,7 +11,10 @@ locals {
     plan    = { state = local.state_is_read, read = local.all_is_read }
     train   = { train = local.models_are_trained }
     promote = { promote = local.record_is_copied }
-    deploy  = { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events }
+    deploy = merge(
+      { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events },
+      local.trains ? {} : { copies = local.versions_are_fetched },
+    )
   }
   policies = merge([
     for role in keys(local.roles) : { for area, statements in local.statements[role] : "${role}-${area}" => { role = role, statements = statements } }

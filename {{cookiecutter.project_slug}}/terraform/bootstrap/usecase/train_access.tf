@@ -35,6 +35,29 @@ locals {
     }),
   ])
 
+  # Elsewhere a deploy job fetches with its own role what it copies. In another account the policies of bucket, key, repository
+  # and group there let it, which terraform/platform makes; status and lists are read with the settings.
+  versions_are_fetched = [
+    jsonencode({ Sid = "FilesOfTheRecordAreRead", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in local.record_prefixes : "${local.record_objects}/${prefix}*"] }),
+    jsonencode({
+      Sid       = "FilesOfTheRecordAreListed"
+      Effect    = "Allow"
+      Action    = "s3:ListBucket"
+      Resource  = local.record_objects
+      Condition = { StringLike = { "s3:prefix" = [for prefix in local.record_prefixes : "${prefix}*"] } }
+    }),
+    jsonencode({
+      Sid      = "FilesOfTheRecordAreDecrypted"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = "arn:${local.partition}:kms:*:${local.record_account}:key/*" # whichever the bucket has: S3 asks for it, on behalf of that bucket
+      Condition = {
+        StringLike = { "kms:ViaService" = "s3.*", "kms:EncryptionContext:aws:s3:arn" = [local.record_objects, "${local.record_objects}/*"] }
+      }
+    }),
+  ]
+  record_prefixes = ["registry/${local.record_group}/", "${local.record_group}/"]
+
   models_are_trained = concat(local.record_is_read, [
     jsonencode({
       Sid      = "ImagesArePushed"

@@ -3,6 +3,9 @@ data "aws_partition" "current" {}
 locals {
   # From its name, and not from the bucket: so a plan shows what the policy will say.
   arn = "arn:${data.aws_partition.current.partition}:s3:::${var.name}"
+
+  # Accounts as principals and roles in a condition: the roles need not exist yet.
+  reading_accounts = distinct([for role in try(var.readers.roles, []) : join(":", concat(slice(split(":", role), 0, 5), ["root"]))])
 }
 
 resource "aws_s3_bucket" "this" {
@@ -88,6 +91,24 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = [local.arn, "${local.arn}/*"]
         Condition = { StringEquals = { "aws:SourceAccount" = delivery.account } }
       }],
+      flatten([for readers in var.readers[*] : [
+        {
+          Sid       = "OthersRead"
+          Effect    = "Allow"
+          Principal = { AWS = local.reading_accounts }
+          Action    = "s3:GetObject"
+          Resource  = [for prefix in readers.prefixes : "${local.arn}/${prefix}*"]
+          Condition = { ArnEquals = { "aws:PrincipalArn" = readers.roles } }
+        },
+        {
+          Sid       = "OthersList"
+          Effect    = "Allow"
+          Principal = { AWS = local.reading_accounts }
+          Action    = "s3:ListBucket"
+          Resource  = [local.arn]
+          Condition = { ArnEquals = { "aws:PrincipalArn" = readers.roles }, StringLike = { "s3:prefix" = [for prefix in readers.prefixes : "${prefix}*"] } }
+        },
+      ]]),
     )
   })
 

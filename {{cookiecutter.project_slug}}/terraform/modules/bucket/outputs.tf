@@ -8,3 +8,8 @@ output "arn" {
   description = "ARN of the bucket."
   value       = aws_s3_bucket.this.arn
 }
+
+output "policy" {
+  description = "Policy of the bucket, as JSON."
+  value       = aws_s3_bucket_policy.this.policy
+}

@@ -38,6 +38,22 @@ variable "delivered_by" {
   default     = null
 }
 
+variable "readers" {
+  description = "Roles in other accounts that read objects below `prefixes`; null for none."
+  type        = object({ roles = list(string), prefixes = list(string) })
+  default     = null
+
+  validation {
+    condition     = var.readers == null || alltrue([for role in try(var.readers.roles, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", role))])
+    error_message = "readers.roles must be ARNs of roles, without a wildcard."
+  }
+
+  validation {
+    condition     = var.readers == null || alltrue([for prefix in try(var.readers.prefixes, []) : can(regex("^[^*]+/$", prefix))])
+    error_message = "readers.prefixes must be prefixes that end with a slash, such as registry/."
+  }
+}
+
 variable "retention_days" {
   description = "Days after which objects are deleted, by prefix; their versions follow a week later."
   type        = map(number)

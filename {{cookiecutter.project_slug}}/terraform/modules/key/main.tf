@@ -39,6 +39,15 @@ locals {
       Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource  = "*"
     }],
+    # Accounts as principals and roles in a condition: the roles need not exist yet.
+    [for accounts in length(var.readers) > 0 ? [distinct([for role in var.readers : join(":", concat(slice(split(":", role), 0, 5), ["root"]))])] : [] : {
+      Sid       = "OthersRead"
+      Effect    = "Allow"
+      Principal = { AWS = accounts }
+      Action    = "kms:Decrypt"
+      Resource  = "*"
+      Condition = { ArnEquals = { "aws:PrincipalArn" = var.readers }, StringLike = { "kms:ViaService" = "s3.*" } }
+    }],
   )
 }
 

@@ -56,6 +56,18 @@ variable "events" {
   nullable    = false
 }
 
+variable "readers" {
+  description = "Roles in other accounts that read objects in S3 that the key encrypts."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for role in var.readers : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", role))])
+    error_message = "readers must be ARNs of roles, without a wildcard."
+  }
+}
+
 variable "deletion_days" {
   description = "Days in which a deletion of the key can be taken back."
   type        = number

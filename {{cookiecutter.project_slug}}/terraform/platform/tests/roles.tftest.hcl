@@ -80,7 +80,7 @@ run "people" {
     condition = alltrue(flatten([
       for role in merge(local.service_roles, local.people_roles) : [
         for statement in concat(role.statements, role.ids) : [
-          for resource in flatten([jsondecode(statement).Resource]) : can(regex("^arn:aws:s3:::churn-dev-(artifacts|data|capture)-111122223333(/(churn|registry/churn)/.+)?$", resource))
+          for resource in flatten([jsondecode(statement).Resource]) : can(regex("^arn:aws:s3:::churn-dev-(artifacts|data|capture)-111122223333(/(churn|churn-dev|registry/churn-dev)/.+)?$", resource))
           if startswith(resource, "arn:aws:s3:::")
         ]
       ]

@@ -18,7 +18,7 @@ from moto.s3.exceptions import S3ClientError
 from moto.s3.models import S3Backend
 from moto.sagemaker import models
 from moto.sagemaker.exceptions import AWSValidationException
-from moto.sagemaker.models import SageMakerModelBackend
+from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemaker.utils import get_pipeline_execution_from_arn, load_pipeline_definition_from_s3
 
@@ -90,6 +90,26 @@ def model_packages_of_no_group(patch: pytest.MonkeyPatch) -> None:
         return listed(self, **arguments)
 
     patch.setattr(SageMakerModelBackend, "list_model_packages", checked)
+
+
+def groups_are_shared(patch: pytest.MonkeyPatch) -> None:
+    """Who names a version or a group by its ARN reads it in its account, as a policy of the group may let them.
+
+    moto looks into the caller's own account alone, and has no such policies: whoever asks is let.
+    """
+    described, listed = SageMakerModelBackend.describe_model_package, SageMakerModelBackend.list_model_packages
+
+    def owner(self: SageMakerModelBackend, name: str) -> SageMakerModelBackend:
+        return sagemaker_backends[name.split(":")[4]][self.region_name] if ":" in name else self
+
+    def describe(self: SageMakerModelBackend, model_package_name: str) -> Any:
+        return described(owner(self, model_package_name), model_package_name)
+
+    def listing(self: SageMakerModelBackend, **arguments: Any) -> Any:
+        return listed(owner(self, arguments.get("model_package_group_name") or ""), **arguments)
+
+    patch.setattr(SageMakerModelBackend, "describe_model_package", describe)
+    patch.setattr(SageMakerModelBackend, "list_model_packages", listing)
 
 
 def a_wrong_checksum_is_refused(patch: pytest.MonkeyPatch) -> None:

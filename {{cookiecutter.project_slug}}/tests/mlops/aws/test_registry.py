@@ -19,6 +19,7 @@ from usecase.mlops.errors import UserError
 from usecase.mlops.promotion import prepare
 from usecase.mlops.registry import ModelPackage, Registry
 
+from . import moto_gaps
 from .conftest import REGION, facts_of
 
 ACCOUNTS = {"dev": "111122223333", "qa": "444455556666"}
@@ -375,6 +376,42 @@ def test_commands_from_registration_to_the_next_environment(
 
     usecase("reject", "--version", "1", "--reason", "a fault was found", "--env", "dev")
     assert "   1  Rejected" in usecase("registry", "--env", "dev")
+
+
+@pytest.fixture
+def approved(registry: SageMakerRegistry, other: SageMakerRegistry, accounts: None, tmp_path: Path) -> None:
+    """An approved version of dev."""
+    run = Run(tmp_path / "run")
+    registry.register(run.arguments, run.resolve)
+    registry.approve("1", "looks right")
+
+
+@pytest.mark.usefixtures("approved")
+def test_the_next_environment_fetches_a_version_from_another_account_with_its_own_role(
+    other: SageMakerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "qa")
+    moto_gaps.groups_are_shared(monkeypatch)  # as their policies say
+    assert "would copy version 1 of dev to model package group tumours of qa" in usecase(
+        "registry", "promote", "1", "--to", "qa"
+    )
+    assert "version 1 of dev is version 1 of qa: Approved" in usecase(
+        "registry", "promote", "1", "--to", "qa", "--approve", "--apply"
+    )
+    assert ACCOUNTS["qa"] in other.describe("1").arn
+
+
+@pytest.mark.usefixtures("approved")
+def test_one_account_holds_the_registries_of_two_environments(tmp_path: Path) -> None:
+    account, connection = ACCOUNTS["dev"], boto3.Session(profile_name="dev", region_name=REGION)
+    own = {"aws_account": account, "model_package_group": "tumours-qa"}
+    (tmp_path / "config/qa.yaml").write_text(json.dumps(own))
+    connection.client("sagemaker").create_model_package_group(ModelPackageGroupName="tumours-qa")
+    facts = facts_of("tumours", "qa", account) | {"model_package_group": "tumours-qa"}
+    connection.client("ssm").put_parameter(Name="/tumours/qa/platform", Type="String", Value=json.dumps(facts))
+    done = usecase("registry", "promote", "1", "--to", "qa", "--approve", "--apply")
+    copy = f"arn:aws:sagemaker:{REGION}:{account}:model-package/tumours-qa/1"
+    assert done == f"version 1 of dev is version 1 of qa: Approved\n{copy}\n"
 
 
 @pytest.mark.usefixtures("accounts")

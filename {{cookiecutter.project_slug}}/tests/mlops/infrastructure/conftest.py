@@ -10,8 +10,9 @@ from typing import Any
 
 import boto3
 import pytest
+from aws import moto_gaps
 from aws.conftest import ACCOUNT, REGION, aws, facts, facts_of, settings, usecase, write_facts
-from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
+from moto.sagemaker.models import sagemaker_backends
 
 from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.settings import Settings
@@ -191,14 +192,7 @@ def qa(aws: boto3.Session, settings: Settings, repository: Path, monkeypatch: py
     """The account of qa, with a platform; dev is another one."""
     (repository / "config/dev.yaml").write_text(f'aws_account: "{RECORD}"')
     write_facts(aws, settings.model_copy(update={"environment": "qa"}), facts_of("churn", "qa", ACCOUNT))
-    described = SageMakerModelBackend.describe_model_package
-
-    def shared(self: SageMakerModelBackend, model_package_name: str) -> Any:
-        """The policy of a model package group lets other accounts read it; moto looks into the caller's own alone."""
-        owner = model_package_name.split(":")[4] if ":" in model_package_name else self.account_id
-        return described(sagemaker_backends[owner][REGION], model_package_name)
-
-    monkeypatch.setattr(SageMakerModelBackend, "describe_model_package", shared)
+    moto_gaps.groups_are_shared(monkeypatch)
     return Account("churn")
 
 

@@ -83,7 +83,8 @@ class SageMakerRegistry(Registry):
     """The model package group of one environment.
 
     `bucket` and `kms_key_arn` are the environment's own: what is registered from here is written there. So is
-    `image_repository`, which gets the images by digest; it is blank where AWS's own image is used.
+    `image_repository`, which gets the images by digest; it is blank where AWS's own image is used. `listed_as` is the ARN of
+    a group in another account; blank: the group is known by its name.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class SageMakerRegistry(Registry):
         bucket: str,
         kms_key_arn: str,
         image_repository: str = "",
+        listed_as: str = "",
     ) -> None:
         first = f"train one with `usecase pipeline start --env {environment}`, or promote one"
         super().__init__(group, f"model package group {group} of {environment}", first)
+        self._listed_as = listed_as or group
         self._bucket, self._kms_key_arn, self._image_repository = bucket, kms_key_arn, image_repository
         self._sagemaker, self._s3 = session.client("sagemaker"), session.client("s3")
         self._cache = Path(tempfile.mkdtemp(prefix="usecase-registry-"))
@@ -118,6 +121,21 @@ class SageMakerRegistry(Registry):
             facts.image_repository_url,
         )
 
+    @classmethod
+    def open_for(cls, settings: Settings, reader: Settings, profile: str = "") -> "SageMakerRegistry":
+        """The registry of an environment, to be read with credentials of another one, `reader`. Raises UserError.
+
+        The two may be in two accounts: terraform/platform lets the deploy roles of the others read there.
+        """
+        from usecase.mlops.aws.platform import require_account, session
+
+        require_account(settings)
+        connection = session(reader.model_copy(update={"aws_region": settings.aws_region}), profile)
+        partition = connection.get_partition_for_region(settings.aws_region)
+        place, group = f"{settings.aws_region}:{settings.aws_account}", settings.model_package_group
+        listed_as = f"arn:{partition}:sagemaker:{place}:model-package-group/{group}"
+        return cls(connection, group, settings.environment, "", "", listed_as=listed_as)
+
     def own_image(self, image: str) -> str:
         """See Registry. An image by digest is in the environment's own repository."""
         _, at, digest = image.partition("@")
@@ -125,7 +143,7 @@ class SageMakerRegistry(Registry):
 
     def list(self) -> Sequence[SageMakerPackage]:
         """See Registry."""
-        pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self.group)
+        pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self._listed_as)
         with explained(self.place):
             try:
                 listed = [summary for page in pages for summary in page["ModelPackageSummaryList"]]

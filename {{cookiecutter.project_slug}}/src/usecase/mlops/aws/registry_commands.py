@@ -23,14 +23,21 @@ def promote(
     profile: Annotated[str, Profile] = "",
     to_profile: Annotated[str, Profile] = "",
 ) -> None:
-    """Copy an approved version with its evidence into the registry of another environment, checksums compared."""
+    """Copy an approved version with its evidence into the registry of another environment, checksums compared.
+
+    Without profiles, or with one for both, the version is read with the credentials of the environment that gets it.
+    """
     from usecase.mlops.aws.registry import SageMakerRegistry
     from usecase.mlops.files import file_sha256
     from usecase.mlops.promotion import prepare
     from usecase.mlops.settings import load_settings
 
-    source = SageMakerRegistry.open(load_settings(env), profile)
-    target = SageMakerRegistry.open(load_settings(to), to_profile)
+    settings, to_settings = load_settings(env), load_settings(to)
+    target = SageMakerRegistry.open(to_settings, to_profile)
+    if profile == to_profile:
+        source = SageMakerRegistry.open_for(settings, to_settings, profile)
+    else:
+        source = SageMakerRegistry.open(settings, profile)
     plan = prepare(source, version, target)
     number = plan.package.version
     if apply:

@@ -4,7 +4,7 @@ import re
 
 import boto3
 
-from usecase.mlops.aws.platform import PlatformFacts, session
+from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.aws.registry import SageMakerPackage, SageMakerRegistry
 from usecase.mlops.errors import UserError
 from usecase.mlops.registry import APPROVED, SOURCE_ARN
@@ -56,8 +56,6 @@ def check_approved(registry: SageMakerRegistry, arn: str, settings: Settings) ->
     if settings.environment == settings.training_environment:
         return
     record = load_settings(settings.training_environment)
-    # the credentials are of this environment's account; only the region is the other one's
-    connection = session(settings.model_copy(update={"aws_region": record.aws_region}))
     origin = package.metadata.get(SOURCE_ARN, "")
     match = _PARTS.fullmatch(origin)
     if match is None or (match["account"], match["region"]) != (record.aws_account, record.aws_region):
@@ -65,7 +63,7 @@ def check_approved(registry: SageMakerRegistry, arn: str, settings: Settings) ->
             f"{arn}: is no copy of a version of {record.environment}, whose registry decides: promote one with"
             f" `usecase registry promote VERSION --env {record.environment} --to {settings.environment}`"
         )
-    made = SageMakerRegistry(connection, match["group"], record.environment, "", "")
+    made = SageMakerRegistry.open_for(record.model_copy(update={"model_package_group": match["group"]}), settings)
     _refuse_unless_approved(_read(made, origin), made.place)
 
 
