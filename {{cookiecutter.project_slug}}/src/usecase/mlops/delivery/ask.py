@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-
-
 from usecase.mlops.aws.errors import explained
 from usecase.mlops.aws.platform import connect
 from usecase.mlops.check import as_text
@@ -24,7 +22,7 @@ Say = Callable[[str], None]
 
 
 def ask(environment: Environment, requests: int, workers: int, say: Say) -> None:
-    """Send rows of the contract's own data, one a request; each must be answered, and 99 of 100 within the alarm's limit.
+    """Send rows of the contract's own data, one a request: each must be answered, 99 of 100 within the alarm's limit.
 
     Raises UserError.
     """
@@ -41,7 +39,7 @@ def ask(environment: Environment, requests: int, workers: int, say: Say) -> None
     say(f"endpoint {name}: {requests} requests, median {statistics.median(taken):.0f} ms, p99 {slowest:.0f} ms")
     limit = settings.alarms.latency_p99_ms
     if slowest > limit:
-        raise UserError(f"endpoint {name}: p99 is {slowest:.0f} ms, alarms.latency_p99_ms of {environment} is {limit:.0f}")
+        raise UserError(f"endpoint {name}: p99 is {slowest:.0f} ms, but alarms.latency_p99_ms is {limit:.0f}")
 
 
 def _bodies() -> list[bytes]:

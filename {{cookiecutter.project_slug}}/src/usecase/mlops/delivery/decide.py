@@ -68,12 +68,13 @@ def rejected(arn: str, folder: Path, say: Say) -> None:
     urgent = [name for name, since in places.items() if since]
     table = "\n".join(f"| {name} | {_words(since)} |" for name, since in places.items())
     advice = (
-        f"It still serves in {', '.join(urgent)}: roll back with `rollback:<environment>` of a pipeline started by hand."
+        f"It still serves in {', '.join(urgent)}: run a pipeline by hand and start its `rollback:<environment>`."
         if urgent
         else "Nothing has to be rolled back where it is not in service."
     )
     text = (
-        f"`{arn}` was rejected: {package.reason or 'no reason was given'}\n\n| environment | |\n| --- | --- |\n{table}\n\n"
+        f"`{arn}` was rejected: {package.reason or 'no reason was given'}\n\n"
+        f"| environment | |\n| --- | --- |\n{table}\n\n"
         f"{advice} No deployment and no rollback brings it into service any more.\n\n"
         f"What would make the next version pass? Pipeline: {gitlab.pipeline_url()}\n"
     )

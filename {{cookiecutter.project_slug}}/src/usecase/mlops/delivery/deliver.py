@@ -72,15 +72,12 @@ def _copied(registry: SageMakerRegistry, facts: PlatformFacts, place: Place, arn
     made_in = read_platform(connection, record)
     source = open_registry(connection, record, made_in)
     promotion = prepare(source, arn.rpartition("/")[2], registry)
-    if digest := promotion.package.image.partition("@")[2]:
-        if facts.image_repository_url and made_in.image_repository_url != facts.image_repository_url:
-            copy_image(
-                Repository.of_ecr(connection, made_in.image_repository_url),
-                digest,
-                Repository.of_ecr(place.connection, facts.image_repository_url),
-                digest.replace(":", "-"),  # images without a tag expire
-            )
-            place.say(f"image {facts.image_repository_url}@{digest}")
+    digest = promotion.package.image.partition("@")[2]
+    theirs, ours = made_in.image_repository_url, facts.image_repository_url
+    if digest and ours and ours != theirs:
+        tag = digest.replace(":", "-")  # images without a tag expire
+        copy_image(Repository.of_ecr(connection, theirs), digest, Repository.of_ecr(place.connection, ours), tag)
+        place.say(f"image {ours}@{digest}")
     why = f"{os.environ.get('GITLAB_USER_LOGIN', '')} {gitlab.pipeline_url()}".strip()
     copy = promotion.apply(approve=True, reason=why)
     place.say(f"version {promotion.package.version} of {record.environment} is version {copy.version}: {copy.arn}")

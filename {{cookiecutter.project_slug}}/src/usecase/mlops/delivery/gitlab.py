@@ -41,19 +41,16 @@ def project(what: str, job_token: bool = False) -> Project:
     `what` is wanted of it, for the message when there is no token.
     """
     url, number = needed("CI_SERVER_URL"), needed("CI_PROJECT_ID")
-    if job_token:
-        credentials = {"job_token": needed("CI_JOB_TOKEN")}
-    else:
-        token = os.environ.get(TOKEN, "")
-        if not token:
-            raise UserError(
-                f"{TOKEN} is not set, so there is no {what}: put a project access token with the scope api into that"
-                " CI/CD variable, masked and protected (docs/delivery.md)"
-            )
-        credentials = {"private_token": token}
+    token = needed("CI_JOB_TOKEN") if job_token else os.environ.get(TOKEN, "")
+    if not token:
+        raise UserError(
+            f"{TOKEN} is not set, so there is no {what}: put a project access token with the scope api into that"
+            " CI/CD variable, masked and protected (docs/delivery.md)"
+        )
     server = gitlab.Gitlab(
         url,
-        **credentials,
+        private_token=None if job_token else token,
+        job_token=token if job_token else None,
         timeout=TIMEOUT_SECONDS,
         retry_transient_errors=True,
         ssl_verify=os.environ.get("CI_SERVER_TLS_CA_FILE") or True,
@@ -80,9 +77,8 @@ def open_issue(where: Project, label: str, arn: str, title: str, text: str) -> t
     One issue for a version and label, however often it is asked for; a closed one counts.
     """
     with explained(f"issue {title!r}"):
-        found = where.issues.list(
-            labels=[label], search=arn, state="all", iterator=True, query_parameters={"in": "description"}
-        )
+        wanted = {"labels": label, "search": arn, "in": "description", "state": "all"}
+        found = where.issues.list(iterator=True, query_parameters=wanted)
         for issue in found:
             if _names(issue.description, arn):
                 return str(issue.web_url), False
@@ -91,7 +87,7 @@ def open_issue(where: Project, label: str, arn: str, title: str, text: str) -> t
 
 
 def note_on_merge_request(where: Project, commit: str, arn: str, text: str) -> str:
-    """Address of the merge request that brought a commit and now has the note; blank when none did. Raises UserError."""
+    """Address of the merge request that brought a commit and has the note now; blank when none did."""
     with explained(f"merge request of commit {commit}"):
         try:
             found: Any = where.commits.get(commit, lazy=True).merge_requests()

@@ -1,7 +1,7 @@
 """Copies a container image from one registry to another, layer by layer, so that its digest stays the same.
 
-Speaks the OCI distribution specification (https://github.com/opencontainers/distribution-spec), as GitLab's registry and
-ECR do: no container engine is needed, and nothing is built anew.
+Speaks the OCI distribution specification (https://github.com/opencontainers/distribution-spec), as the registries of
+GitLab and ECR do: no container engine is needed, and nothing is built anew.
 """
 
 import base64
@@ -44,7 +44,9 @@ class Repository:
         """One in ECR, for the role of a session. Raises UserError."""
         with explained(f"ECR {address}"):
             answer = connection.client("ecr").get_authorization_token()
-        user, _, password = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().partition(":")
+        user, _, password = (
+            base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().partition(":")
+        )
         return cls(address, user, password)
 
     def manifest(self, reference: str) -> tuple[bytes, str] | None:
@@ -98,7 +100,9 @@ class Repository:
             raise UserError(f"image registry {host}: cannot be reached ({' '.join(str(error).split())})") from None
         if answer.status_code not in fine:
             said = " ".join(answer.text.split())[:200] if method != "HEAD" else ""
-            raise UserError(f"image registry {host}: {method} of {name} is answered {answer.status_code} {said}".rstrip())
+            raise UserError(
+                f"image registry {host}: {method} of {name} is answered {answer.status_code} {said}".rstrip()
+            )
         return answer
 
     def _send(self, method: str, url: str, **more: Any) -> requests.Response:
@@ -120,7 +124,7 @@ class Repository:
 
 
 def copy_image(source: Repository, reference: str, target: Repository, tag: str) -> str:
-    """Copy the image with a tag or digest, and return its digest. What is there already is not sent. Raises UserError."""
+    """Copy the image with a tag or digest, and return its digest. What is there is not sent again. Raises UserError."""
     found = source.manifest(reference)
     if found is None:
         raise UserError(f"{source.address}: has no image {reference}")
@@ -129,7 +133,7 @@ def copy_image(source: Repository, reference: str, target: Repository, tag: str)
     if reference.startswith("sha256:") and reference != digest:
         raise UserError(f"{source.address}: image {reference} is not what it says: nothing was copied")
     if media_type in INDEXES:
-        raise UserError(f"{source.address}: {reference} is a list of images: build it for one platform, as SageMaker asks")
+        raise UserError(f"{source.address}: {reference} is a list of images: build it for one platform")
     if target.manifest(digest) is not None:
         return digest
     manifest = json.loads(content)

@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 def poll(say: Say) -> None:
     """Start a pipeline for each decision that has none yet. Raises UserError.
 
-    A pipeline has the name of its decision, which is how a later poll, or one at the same time as an event, knows of it.
+    A pipeline has the name of its decision, which is how a later poll knows of it.
     """
     connection, settings, facts = connect(record_settings().environment)
     if settings.events.approval_trigger != "poll":

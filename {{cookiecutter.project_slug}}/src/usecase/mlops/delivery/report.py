@@ -63,6 +63,6 @@ def _note(package: ModelPackage, lines: list[str], links: dict[str, str]) -> str
     table = "\n".join(lines)
     return (
         f"**Version {package.version} waits for a decision**: `{package.arn}`\n\n{listed}\n\n```\n{table}\n```\n\n"
-        f"`usecase approve --env {environment} --version {package.version}` or `usecase reject ... --reason \"...\"`,"
+        f'`usecase approve --env {environment} --version {package.version}` or `usecase reject ... --reason "..."`,'
         " or the jobs `approve-model` and `reject-model` of the pipeline, where they are set up.\n"
     )
