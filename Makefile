@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo bake test test-slow test-all lint format bench release clean
+.PHONY: help demo bake test test-slow test-all test-live-aws lint format bench release clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -44,6 +44,10 @@ test-slow: .venv/ready ## the tests that take long: everything applied and execu
 	@$(PYTEST) -m slow
 
 test-all: lint test test-slow bench ## everything, as before a release
+
+test-live-aws: .venv/ready ## a use case in AWS and back: make test-live-aws account=ID [region=] [hours=] [budget=] dry_run=1 | yes=ID
+	@$(BIN)/python tools/live_aws.py --account "$(account)" $(if $(region),--region "$(region)") $(if $(hours),--hours "$(hours)") \
+	  $(if $(budget),--budget "$(budget)") $(if $(dry_run),--dry-run) $(if $(yes),--yes "$(yes)")
 
 lint: .venv/ready ## style and types here, and style of the generated project by its own rules
 	@$(BIN)/ruff check --quiet .
