@@ -35,7 +35,7 @@ def test_a_default_is_the_same_in_the_file_and_in_python() -> None:
     stated = read_yaml(ROOT / "config/defaults.yaml")
     required = {name: stated.get(name, "dev") for name, field in Settings.model_fields.items() if field.is_required()}
     defaults = Settings.model_validate(required).model_dump()
-    starter = {"pipeline", "quality", "description"} | required.keys()
+    starter = {"pipeline", "quality", "scans", "description"} | required.keys()
     for key in stated.keys() - starter:
         assert merge(defaults, {key: stated[key]})[key] == defaults[key], key
 

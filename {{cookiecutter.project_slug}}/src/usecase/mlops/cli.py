@@ -358,7 +358,7 @@ def _from_stage_automated(context: typer.Context) -> None:
 
 # What needs AWS comes with stage automated, and adds its commands itself.
 if importlib.util.find_spec("usecase.mlops.aws"):
-    for _group in ("pipeline", "registry", "data", "bundle"):
+    for _group in ("pipeline", "registry", "signing", "data", "bundle"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
 if importlib.util.find_spec("usecase.mlops.infrastructure"):
     importlib.import_module("usecase.mlops.infrastructure.commands").add_to(app)
@@ -370,3 +370,5 @@ else:
         )
 if importlib.util.find_spec("usecase.mlops.feature_store"):  # from stage full
     importlib.import_module("usecase.mlops.feature_store_commands").add_to(app)
+if importlib.util.find_spec("usecase.mlops.drift"):  # from stage full
+    importlib.import_module("usecase.mlops.drift.commands").add_to(app)

@@ -191,6 +191,10 @@ class Registry(ABC):
     def _decide(self, package: ModelPackage, status: str, reason: str) -> ModelPackage:
         """Store a decision. Raises UserError when another one came first."""
 
+    @abstractmethod
+    def annotate(self, package: ModelPackage, metadata: Mapping[str, str]) -> ModelPackage:
+        """Add to the metadata of a version, or replace what has these keys. Raises UserError."""
+
     def _alone(self) -> AbstractContextManager[None]:
         """Keeps others out while versions are read and then changed, where the back end can."""
         return nullcontext()
@@ -345,6 +349,15 @@ class LocalRegistry(Registry):
         }
         write_json(folder / PACKAGE, package.description | change)
         return self._read(folder)
+
+    def annotate(self, package: ModelPackage, metadata: Mapping[str, str]) -> LocalPackage:
+        """See Registry."""
+        folder = self.folder / str(package.version)
+        with self._alone():
+            current = self._read(folder)
+            change = {"CustomerMetadataProperties": current.metadata | dict(metadata)}
+            write_json(folder / PACKAGE, current.description | change)
+            return self._read(folder)
 
     def _numbered(self) -> Iterator[Path]:
         return (folder for folder in self.folder.glob("*") if folder.name.isdecimal())

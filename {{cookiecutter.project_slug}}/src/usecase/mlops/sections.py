@@ -83,6 +83,23 @@ class AwsAccess(Section):
         return self
 
 
+class Signing(Section):
+    """Signatures of versions: with `enabled`, only a version whose signature `public_key` confirms is deployed.
+
+    `key` signs: the ARN of a KMS key (ECC_NIST_P256, SIGN_VERIFY), or a PEM file. `public_key` is a PEM file.
+    """
+
+    enabled: bool = False
+    key: str = ""
+    public_key: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> "Signing":
+        if self.enabled and not self.public_key:
+            raise ValueError("enabled: true needs public_key, a PEM file such as config/signing.pub")
+        return self
+
+
 class Network(Section):
     """Where jobs and endpoints run: a new VPC, or that of `vpc_id` with its private `subnet_ids`.
 
@@ -268,6 +285,17 @@ class Studio(Section):
     enabled: bool = False
     user_profiles: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]] = []
     mlflow: bool = False
+
+
+class Monitoring(Section):
+    """When a window of traffic drifts: rows it needs, share of rows that must have moved, and how often by chance.
+
+    `false_alarms` is the share of windows without drift that may be called drift, over all columns together.
+    """
+
+    minimum_rows: int = Field(default=500, ge=100)
+    minimum_effect: float = Field(default=0.05, gt=0, lt=1)
+    false_alarms: float = Field(default=0.05, gt=0, le=0.5)
 
 
 class Governance(Section):

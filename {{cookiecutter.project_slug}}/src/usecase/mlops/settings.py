@@ -172,6 +172,7 @@ class Settings(Section):
     state: sections.State = sections.State()
     account: sections.Account = sections.Account()
     aws_access: sections.AwsAccess = sections.AwsAccess()
+    signing: sections.Signing = sections.Signing()
     people: sections.People = sections.People()
     instance_types: list[sections.InstanceTypes] = Field(default=sections.USUAL_TYPES, min_length=1)
     network: sections.Network = sections.Network()
@@ -186,6 +187,7 @@ class Settings(Section):
     events: sections.Events = sections.Events()
     gateway: sections.Gateway = sections.Gateway()
     studio: sections.Studio = sections.Studio()
+    monitoring: sections.Monitoring = sections.Monitoring()
     governance: sections.Governance = sections.Governance()
 
     @model_validator(mode="before")

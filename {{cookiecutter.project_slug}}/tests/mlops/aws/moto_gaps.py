@@ -62,7 +62,8 @@ def model_package_metadata_is_checked(patch: pytest.MonkeyPatch) -> None:
 def model_package_metadata_outlives_an_update(patch: pytest.MonkeyPatch) -> None:
     """UpdateModelPackage sets the keys that it is given, and takes away those of CustomerMetadataPropertiesToRemove.
 
-    moto forgets the others. An ApprovalDescription has 1024 characters at most; one that is not given stays.
+    moto forgets the others. An ApprovalDescription has 1024 characters at most; one that is not given stays, as does a
+    status.
     """
     update = SageMakerModelBackend.update_model_package
 
@@ -71,8 +72,9 @@ def model_package_metadata_outlives_an_update(patch: pytest.MonkeyPatch) -> None
         given = arguments["customer_metadata_properties"] or {}
         arguments["customer_metadata_properties"] = {**(package.customer_metadata_properties or {}), **given}
         _check_metadata(arguments["customer_metadata_properties"])
-        if arguments["approval_description"] is None:
-            arguments["approval_description"] = package.approval_description
+        for kept in ("approval_description", "model_approval_status"):
+            if arguments[kept] is None:
+                arguments[kept] = getattr(package, kept)
         if len(arguments["approval_description"] or "") > 1024:
             raise AWSValidationException("ApprovalDescription: Member must have length less than or equal to 1024")
         return update(self, **arguments)

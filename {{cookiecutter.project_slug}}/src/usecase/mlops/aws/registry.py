@@ -236,6 +236,18 @@ class SageMakerRegistry(Registry):
             raise _lost(after)
         return after
 
+    def annotate(self, package: ModelPackage, metadata: Mapping[str, str]) -> SageMakerPackage:
+        """See Registry."""
+        before = self._fetch(package.arn)
+        # all of it: whether the service merges or replaces is not documented
+        merged = before.metadata | dict(metadata)
+        with explained(package.arn):
+            self._sagemaker.update_model_package(ModelPackageArn=package.arn, CustomerMetadataProperties=merged)
+        after = self._fetch(package.arn)
+        if after.status != before.status or after.metadata != merged:
+            raise _lost(after)
+        return after
+
     def _update(self, arn: str, status: str, text: str, change: Mapping[str, Any]) -> None:
         with explained(arn):
             self._sagemaker.update_model_package(

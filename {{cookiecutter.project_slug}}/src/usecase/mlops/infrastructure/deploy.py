@@ -12,6 +12,7 @@ import typer
 
 from usecase.mlops.aws.errors import explained
 from usecase.mlops.aws.platform import PlatformFacts, parameter_name, read_platform, session
+from usecase.mlops.aws.signing import check_where_enabled
 from usecase.mlops.errors import UserError
 from usecase.mlops.infrastructure import live
 from usecase.mlops.infrastructure.record import Deployment, DeploymentRecord, read_record, record_name, write_record
@@ -102,6 +103,7 @@ def deploy_serving(place: Place, model: str, version: str, consent: Consent) -> 
     else:
         package = find_package(registry, arn, settings)
         check_approved(registry, arn, settings)
+        check_where_enabled(package, settings)
         say(f"version {package.version}: {arn}")
         digest = package.image.partition("@")[2]
     with tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder:
