@@ -8,7 +8,7 @@ import gitlab as api
 
 from usecase.mlops.delivery import gitlab
 from usecase.mlops.errors import UserError
-from usecase.mlops.git_access import git
+from usecase.mlops.programs import git
 from usecase.mlops.run import MODEL_CARD
 
 BILLS_OF_MATERIALS = "*.cdx.json"  # CycloneDX, from the jobs of stages security and build
