@@ -18,6 +18,8 @@ import yaml
 
 PROJECT_FOLDER = "{{" + "cookiecutter.project_slug" + "}}"
 GITLAB_SETUP = ["uv", "run", "--script", "tools/gitlab_setup.py", "apply"]
+# In a new folder there is nothing yet to push. Afterwards `make setup` makes the first commit.
+FIRST_TIME = ["--first-commit"]
 # What Copier takes for a git repository without further signs (its documentation, "template URLs").
 COPIER_GIT_PREFIXES = ("git@", "git://", "git+", "https://github.com/", "https://gitlab.com/")
 
@@ -119,11 +121,12 @@ def record_origin(answers_file: Path, commit: str, template: str) -> None:
 
 
 def create_gitlab_project(project: Path) -> bool:
-    """Run the new project's GitLab set-up; print why not, and return False, when that is not possible or not wanted."""
-    command = [os.environ.get("UV") or shutil.which("uv") or "", *GITLAB_SETUP[1:]]
+    """Run the new project's GitLab set-up; print why not, and return False, when that is not possible or not wanted.
+
+    The set-up shows its plan and asks at a terminal; without one, the answer `yes` was consent enough.
+    """
+    command = [os.environ.get("UV") or shutil.which("uv") or "", *GITLAB_SETUP[1:], *FIRST_TIME]
     try:
-        if sys.stdin.isatty() and input("Create the project on GitLab now? [y/N] ").strip().lower() not in ("y", "yes"):
-            return False
         if not command[0]:
             reason = "uv is not installed"
         elif not (project / GITLAB_SETUP[3]).is_file():
@@ -134,11 +137,12 @@ def create_gitlab_project(project: Path) -> bool:
             reason = f"the set-up ended with exit code {status}"
         else:
             return True
-    except (EOFError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         reason = "interrupted"
     except OSError as error:
         reason = str(error)
-    print(f"GitLab: the project is not set up ({reason}). Later: {' '.join(GITLAB_SETUP)}", file=sys.stderr)
+    later = " ".join([*GITLAB_SETUP, *FIRST_TIME])
+    print(f"GitLab: the project is not set up ({reason}). Later, in {project.resolve()}: {later}", file=sys.stderr)
     return False
 
 

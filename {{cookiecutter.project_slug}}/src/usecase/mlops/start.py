@@ -18,11 +18,7 @@ With your own data first: make contract data=FILE target=COLUMN"""
 
 def set_up(say: Callable[[str], None]) -> None:
     """git init and the first commit when there is no repository, the pre-commit hook, and the next commands."""
-    if shutil.which("git") is None:
-        raise UserError("git is not installed: install it, then run `make setup` again")
-    # A repository without a commit is one whose first commit failed before, most often for want of an identity.
-    if not _git("rev-parse", "--is-inside-work-tree") or (Path(".git").is_dir() and not _git("rev-parse", "HEAD")):
-        _first_commit(say)
+    make_repository(say)
     if Path(".git").is_dir() and not Path(".git/hooks/pre-commit").exists():
         command = [sys.executable, "-m", "pre_commit", "install"]
         installed = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -32,7 +28,13 @@ def set_up(say: Callable[[str], None]) -> None:
     say(NEXT)
 
 
-def _first_commit(say: Callable[[str], None]) -> None:
+def make_repository(say: Callable[[str], None]) -> None:
+    """git init and the first commit, where there is no repository. Raises UserError."""
+    if shutil.which("git") is None:
+        raise UserError("git is not installed: install it, then run `make setup` again")
+    # A repository without a commit is one whose first commit failed before, most often for want of an identity.
+    if _git("rev-parse", "--is-inside-work-tree") and not (Path(".git").is_dir() and not _git("rev-parse", "HEAD")):
+        return
     for command in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"]):
         if not _git(*command):
             raise UserError(f"git {command[0]} failed: run it here to see why")

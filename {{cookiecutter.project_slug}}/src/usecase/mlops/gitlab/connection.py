@@ -38,11 +38,19 @@ def connect(wanted: Wanted, token: str, say: Say) -> gitlab.Gitlab:
     return gitlab.Gitlab(wanted.url, private_token=token, timeout=30, session=session)
 
 
+def read(client: gitlab.Gitlab, path: str) -> Any:
+    """What GitLab answers, parsed. Raises GitlabParsingError for anything but JSON, such as a portal's page."""
+    answer: Any = client.http_get(path)
+    if isinstance(answer, requests.Response):
+        raise gitlab.GitlabParsingError(f"no JSON from {path}")
+    return answer
+
+
 def require_access(client: gitlab.Gitlab) -> tuple[int, int]:
     """GitLab's version, such as (18, 7). Raises UserError for a token that cannot write."""
-    version = re.match(r"(\d+)\.(\d+)", str(client.http_get("/version").get("version", "")))  # type: ignore[union-attr]
+    version = re.match(r"(\d+)\.(\d+)", read(client, "/version")["version"])
     try:
-        scopes = client.http_get("/personal_access_tokens/self").get("scopes", [])  # type: ignore[union-attr]
+        scopes = read(client, "/personal_access_tokens/self")["scopes"]
     except gitlab.GitlabHttpError as error:
         if error.response_code not in (403, 404):
             raise

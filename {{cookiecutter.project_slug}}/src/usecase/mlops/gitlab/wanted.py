@@ -18,6 +18,7 @@ MANAGED = (".gitlab/project.yaml", ".gitlab/project-aws.yaml")  # the second fro
 ACCESS_LEVELS = {"no_one": 0, "developers": 30, "maintainers": 40}
 Role = Literal["no_one", "developers", "maintainers"]
 Deployer = Literal["developers", "maintainers"]
+ProcessMode = Literal["unordered", "oldest_first", "newest_first", "newest_ready_first"]
 Name = Annotated[str, Field(min_length=1)]
 # Claims of a job's token that make its `sub`, in the order in which terraform/bootstrap/usecase/trust.tf expects them.
 SUB_CLAIMS = {
@@ -68,11 +69,11 @@ class ProtectedEnvironment(Section):
 
     deploy: Deployer
     approvals: int = Field(default=0, ge=0, le=10)
-    approvers: list[Name] = []
+    approvers: list[Name] = Field(default_factory=list)
 
 
 class Variable(Section):
-    """A CI/CD variable. `from_env` takes its value from the environment of the set-up, so that no file holds a secret."""
+    """A CI/CD variable. A secret stands in no file: `from_env` names the environment variable that holds it."""
 
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,255}$")]
     value: str = ""
@@ -96,14 +97,14 @@ class Schedule(Section):
     description: Name
     cron: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
     active: bool
-    inputs: dict[str, str] = {}
+    inputs: dict[str, str] = Field(default_factory=dict)
 
 
 class Approvals(Section):
     """How many people approve a merge request; `settings` are attributes of the merge request approvals API."""
 
     required: int = Field(default=1, ge=0, le=10)
-    settings: dict[str, bool] = {}
+    settings: dict[str, bool] = Field(default_factory=dict)
 
 
 class Wanted(Section):
@@ -114,17 +115,17 @@ class Wanted(Section):
     project: Project
     settings: dict[str, Any]
     default_branch: DefaultBranch
-    labels: dict[str, Label] = {}
-    protected_tags: dict[str, ProtectedTag] = {}
-    environments: dict[str, Environment] = {}
-    variables: list[Variable] = []
-    schedules: dict[str, Schedule] = {}
+    labels: dict[str, Label] = Field(default_factory=dict)
+    protected_tags: dict[str, ProtectedTag] = Field(default_factory=dict)
+    environments: dict[str, Environment] = Field(default_factory=dict)
+    variables: list[Variable] = Field(default_factory=list)
+    schedules: dict[str, Schedule] = Field(default_factory=dict)
     trigger: str = ""
     code_owners_approve: bool = False
-    push_rules: dict[str, bool | str | int] = {}
+    push_rules: dict[str, bool | str | int] = Field(default_factory=dict)
     approvals: Approvals = Approvals()
-    protected_environments: dict[str, ProtectedEnvironment] = {}
-    resource_groups: dict[str, Literal["unordered", "oldest_first", "newest_first", "newest_ready_first"]] = {}
+    protected_environments: dict[str, ProtectedEnvironment] = Field(default_factory=dict)
+    resource_groups: dict[str, ProcessMode] = Field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -159,57 +160,54 @@ class Wanted(Section):
 
 def read_wanted(root: Path) -> Wanted:
     """The wanted state of the repository at `root`. Raises UserError naming the key that is wrong."""
-    content: dict[str, Any] = {}
-    for name in MANAGED:
-        if (root / name).exists():
-            content = merge(content, read_yaml(root / name))
-    own = read_yaml(root / FILE)
-    # merge() drops keys without a value; a group without one is the usual first mistake and gets its own words
-    wanted = parse(Wanted, {"group": None, **merge(content, own)}, FILE)
-    accounts = _environment_settings(root, wanted)
-    if not accounts:
+    layers = [read_yaml(root / name) for name in MANAGED if (root / name).exists()] + [read_yaml(root / FILE)]
+    content: dict[str, Any] = {"group": ""}
+    for layer in layers:
+        content = merge(content, layer)
+    # a list: merging would replace those of the template
+    content["variables"] = [variable for layer in layers for variable in layer.get("variables") or []]
+    wanted = parse(Wanted, content, FILE)
+    environments = {name: load_settings(name, root) for name in wanted.environments if name in ENVIRONMENTS}
+    if not environments:  # stage basic: nothing of AWS
         return wanted
+    claims = SUB_CLAIMS[_one(environments, "sub_claims")]
     return wanted.model_copy(
         update={
-            "settings": {"ci_id_token_sub_claim_components": _sub_claims(accounts), **wanted.settings},
-            "variables": [*_aws_variables(wanted, accounts), *wanted.variables],
+            "settings": {"ci_id_token_sub_claim_components": claims, **wanted.settings},
+            "variables": [*_aws_variables(environments, wanted.url), *wanted.variables],
         }
     )
 
 
-def _environment_settings(root: Path, wanted: Wanted) -> dict[str, Settings]:
-    return {name: load_settings(name, root) for name in wanted.environments if name in ENVIRONMENTS}
+def _one(environments: Mapping[str, Settings], name: str) -> str:
+    """The value of a setting of aws_access that a project can have only one of, whatever the environment."""
+    values = {str(getattr(settings.aws_access, name)) for settings in environments.values()}
+    if len(values) > 1:
+        files = ", ".join(f"config/{name}.yaml" for name in environments)
+        raise UserError(f"aws_access.{name} differs between {files}: the project on GitLab has one for all")
+    return values.pop()
 
 
-def _sub_claims(accounts: Mapping[str, Settings]) -> list[str]:
-    kinds = {settings.aws_access.sub_claims for settings in accounts.values()}
-    if len(kinds) > 1:
-        files = ", ".join(f"config/{name}.yaml" for name in accounts)
-        raise UserError(f"aws_access.sub_claims differs between {files}: a project has one form of token for all")
-    return SUB_CLAIMS[kinds.pop()]
+def _aws_variables(environments: Mapping[str, Settings], url: str) -> Iterator[Variable]:
+    """What .gitlab/ci/aws.yml asks for: settings, and the ARNs of roles, none of which is a secret.
 
-
-def _aws_variables(wanted: Wanted, accounts: Mapping[str, Settings]) -> Iterator[Variable]:
-    """What the jobs need to take their roles: ARNs of terraform/bootstrap/usecase, none of which is a secret.
-
-    Environments whose account is not known yet have none. Merge requests run on branches that are not protected, and
-    outside of an environment, so what plans has a variable per environment.
+    A role of an account that is not known yet has none. What merge requests need is not protected: they run on
+    branches that are not.
     """
-    for name, settings in accounts.items():
-        if not settings.aws_account:
-            continue
-        yield Variable(key="AWS_ROLE_DEPLOY", value=role_arn(settings, "deploy"), environment_scope=name)
-        if settings.aws_access.plan_role:
-            yield Variable(key=f"AWS_ROLE_PLAN_{name.upper()}", value=role_arn(settings, "plan"), protected=False)
-        if settings.training_environment == name:
-            yield Variable(key="AWS_ROLE_TRAIN", value=role_arn(settings, "train"))
-            for other in wanted.environments:
-                if other != name:
-                    yield Variable(key="AWS_ROLE_PROMOTE", value=role_arn(settings, "promote"), environment_scope=other)
-    audiences = {settings.aws_access.audience or wanted.url for settings in accounts.values()}
-    if len(audiences) > 1:
-        raise UserError("aws_access.audience differs between environments: the jobs ask GitLab for one kind of token")
-    yield Variable(key="AWS_AUDIENCE", value=audiences.pop(), protected=False)
+    trains = environments[next(iter(environments.values())).training_environment]
+    yield Variable(key="TRAINING_ENVIRONMENT", value=trains.environment)
+    yield Variable(key="AWS_AUTH", value=_one(environments, "auth"), protected=False)
+    yield Variable(key="AWS_AUDIENCE", value=_one(environments, "audience") or url, protected=False)
+    yield Variable(key="AWS_SUB_CLAIMS", value=_one(environments, "sub_claims"), protected=False)
+    for name, settings in environments.items():
+        if settings.aws_account:
+            yield Variable(key="AWS_ROLE_ARN", value=role_arn(settings, "deploy"), environment_scope=name)
+    if trains.aws_account:
+        yield Variable(key="AWS_TRAIN_ROLE_ARN", value=role_arn(trains, "train"))
+        yield Variable(key="AWS_PROMOTE_ROLE_ARN", value=role_arn(trains, "promote"))
+    dev = environments.get("dev")
+    if dev and dev.aws_account and dev.aws_access.plan_role:
+        yield Variable(key="AWS_PLAN_ROLE_ARN", value=role_arn(dev, "plan"), protected=False)
 
 
 def role_arn(settings: Settings, role: str) -> str:
