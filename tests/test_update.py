@@ -8,30 +8,11 @@ import pytest
 import yaml
 
 import baking
-from baking import PROJECT_FOLDER, STAGES, TOOLS, bake, commit, files, git, release
+import updating
+from baking import STAGES, TOOLS, bake, commit, files, git
+from updating import CODE, MANAGED, SETTINGS, STARTER, append, born, prepend
 
-STARTER = "src/usecase/train.py"
-SETTINGS = "config/dev.yaml"
-MANAGED = "config/defaults.yaml"
 MANAGED_AT_FULL = "terraform/platform/governance.tf"
-
-
-def append(path: Path, line: str) -> None:
-    """Add a line at the end."""
-    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
-
-
-def prepend(path: Path, line: str) -> None:
-    """Add a line at the beginning."""
-    path.write_text(line + "\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
-
-
-def born(tool: str, template: Path, into: Path, **answers: str) -> Path:
-    """Return a new project as its first commit."""
-    project = bake(tool, template, into, answers)
-    git(project, "init", "--quiet")
-    commit(project, "Birth")
-    return project
 
 
 def update(project: Path, *more: str) -> str:
@@ -49,28 +30,14 @@ def changes(project: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def moved_on(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a template whose v1.2.0 changes, adds and removes files of every kind in v1.1.0."""
-    folder = tmp_path_factory.mktemp("moved") / "template"
-    git(template, "clone", "--quiet", str(template), str(folder))
-    tree = folder / PROJECT_FOLDER
-    (tree / "docs").mkdir(exist_ok=True)
-    for name in ("changed", "removed", "unwanted"):
-        (tree / "docs" / f"{name}.md").write_text("first\n\n\n\nlast\n")
-    release(folder, "1.1.0")
-    for name in (STARTER, SETTINGS, "README.md", "docs/changed.md", "docs/unwanted.md"):
-        append(tree / name, "# from the template")
-    prepend(tree / MANAGED, "# from the template")
-    (tree / "docs" / "added.md").write_text("New in {{ cookiecutter.project_name }}.\n")
-    (tree / "docs" / "removed.md").unlink()
-    return release(folder, "1.2.0")
+    """Return a template with v1.1.0 and v1.2.0."""
+    return updating.moved_on(template, tmp_path_factory.mktemp("moved") / "template")
 
 
 @pytest.fixture(params=TOOLS)
 def lived_in(request: pytest.FixtureRequest, moved_on: Path, tmp_path: Path) -> Path:
     """Return a project born at v1.1.0, in which a team has edited, added and deleted files."""
-    template = tmp_path / "template"
-    git(moved_on, "clone", "--quiet", "--branch", "v1.1.0", str(moved_on), str(template))
-    git(template, "tag", "--delete", "v1.2.0")
+    template = updating.at_first_version(moved_on, tmp_path / "template")
     project = born(request.param, template, tmp_path / "born", project_name='Müller\'s "Churn": {x}')
     git(template, "fetch", "--quiet", "--tags")
     prepend(project / STARTER, "# ours")
@@ -89,7 +56,7 @@ def test_an_update_keeps_what_is_theirs_and_brings_what_is_new(lived_in: Path) -
     printed = update(lived_in)
     after = files(lived_in)
     assert "look at `git diff`" in printed
-    changed = {".copier-answers.yml", MANAGED, "docs/changed.md"}
+    changed = {".copier-answers.yml", MANAGED, CODE, "docs/changed.md"}
     assert after.keys() - before.keys() == {"docs/added.md"}
     assert before.keys() - after.keys() == {"docs/removed.md"}
     assert {name for name in before.keys() & after.keys() if after[name] != before[name]} == changed

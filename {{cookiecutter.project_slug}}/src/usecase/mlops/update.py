@@ -59,11 +59,11 @@ class Template:
 
     def newest(self) -> str:
         """The newest version, or this one when there is none. Raises UserError when the template cannot be read."""
-        _copier(self, "--version")  # so that a missing tool is not taken for a missing template
         try:
             found = json.loads(_copier(self, "check-update", "--output-format", "json"))
             return f"v{found['latest_version']}" if found["update_available"] else self.version
         except (UserError, ValueError) as error:
+            _copier(self, "--version")  # a missing tool is not a missing template
             reason = error if isinstance(error, UserError) else "it is no git repository with tags"
             raise UserError(
                 f"the template {self.source} cannot be read: {reason}. Is _src_path of {ANSWERS} its address for git,"
@@ -137,6 +137,7 @@ def propose(say: Say) -> None:
     if there and _merges(there):
         say(f"{remote.branch(newest)} is there already: nothing to do")
         return
+    say(f"template {template.version} -> {newest}")
     with _working_tree() as folder:
         merged = _merge(template, folder)
         _tell(merged, say)
@@ -210,7 +211,8 @@ class _Remote:
         say(f"pushed {self.branch(version)}")
         for line in told:
             say(line)
-        if any("WARNING" in line for line in told):
+        # With an open merge request GitLab may warn, too, that it cannot open one (its issue 378787).
+        if not replaces and any("WARNING" in line for line in told):
             raise UserError(
                 f"{self.branch(version)} is pushed, but GitLab opened no merge request, for the reason above: open one"
             )
@@ -254,6 +256,11 @@ def _merge(template: Template, folder: Path) -> Merged:
     try:
         _copier(template, "update", "--defaults", "--skip-answered", "--conflict", "inline", folder=folder)
     except UserError as error:
+        if "--trust" in str(error):
+            raise UserError(
+                f"the newest version of {template.source} runs commands of its own, which no update needs: look at its"
+                " copier.yml (_tasks, _migrations, _jinja_extensions) and tell its maintainers"
+            ) from None
         raise UserError(f"{error} (git restore . takes back what was begun)") from None
     check = [sys.executable, "tools/check_conflicts.py"]
     found = subprocess.run(check, cwd=folder, capture_output=True, text=True, check=False)
