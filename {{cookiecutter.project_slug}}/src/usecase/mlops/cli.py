@@ -327,6 +327,19 @@ def update(
         update_here(typer.echo, dry_run=dry_run)
 
 
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def gitlab(context: typer.Context) -> None:
+    """Make the project on GitLab what gitlab.yml says: plan, apply, verify or destroy, with tools/gitlab_setup.py."""
+    from usecase.mlops.programs import uv_command
+
+    command = [uv_command(), "run", "--quiet", "--script", "tools/gitlab_setup.py", *context.args]
+    finished = subprocess.run(command, check=False)
+    if finished.returncode:
+        raise typer.Exit(finished.returncode)
+
+
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
