@@ -27,6 +27,10 @@ GIT_CONFIG = """
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write", action="store_true", help="write pages that tests compare with what they find")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's settings of git, Cookiecutter and Copier out of the tests, and the tests out of theirs."""
