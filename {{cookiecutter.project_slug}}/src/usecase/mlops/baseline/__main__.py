@@ -87,11 +87,13 @@ def make_baseline(
     model_monitor.statistics(profiles.columns).save(folder / model_monitor.STATISTICS)
     limits = model_monitor.constraints(profiles.columns, model.contract.columns)
     limits.save(folder / model_monitor.CONSTRAINTS)
+    distributions = {column.name: drift.distribution(column) for column in profiles.features}
     drift.DriftBaseline(
         rows=rows,
         prediction=drift.distribution(profiles.prediction),
         probability=drift.distribution(profiles.probability) if profiles.probability else None,
-        features={column.name: drift.distribution(column) for column in profiles.features},
+        features=distributions,
+        relations=drift.relations(profiles.sample, distributions),
     ).save(folder / drift.FILE_NAME)
     write_json(folder / request_schema.FILE_NAME, request_schema.request_schema(model.contract))
     write_json(folder / REPORT, {"model_sha256": model_sha256, "rows": rows})

@@ -74,13 +74,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class Card:
-    """The whole card."""
+    """The whole card; `kind` says what it is a card of, above the title."""
 
     title: str
     summary: str
     tiles: Sequence[Tile]
     notice: str
     sections: Sequence[Section] = field(default_factory=list)
+    kind: str = "Model card"
 
     @property
     def plots(self) -> list[Plot]:

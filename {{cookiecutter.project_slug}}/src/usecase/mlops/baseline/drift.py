@@ -5,10 +5,13 @@ column add up to 1 over the rows that have a value.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from usecase.mlops.baseline.profile import ColumnProfile, Numbers
@@ -59,6 +62,14 @@ class Empty(_Part):
 Distribution = Annotated[Numeric | Category | Empty, Field(discriminator="kind")]
 
 
+class Relations(_Part):
+    """How the numbers of a row belong together: correlations (d x d) of the `scores` of `columns`, over `rows` rows."""
+
+    rows: int
+    columns: list[str]
+    correlations: list[list[float]]
+
+
 class DriftBaseline(_Part):
     """The file. `rows` are the training rows; `probability` is that of the predicted class, for classifiers."""
 
@@ -67,6 +78,7 @@ class DriftBaseline(_Part):
     prediction: Distribution
     probability: Distribution | None = None
     features: dict[str, Distribution]
+    relations: Relations | None = None
 
     @classmethod
     def load(cls, path: Path) -> "DriftBaseline":
@@ -94,6 +106,62 @@ def distribution(column: ColumnProfile) -> Distribution:
     return Category(
         missing=missing, shares=shares, other=sum(count for _, count in ranked[MAX_LEVELS:]) / column.present
     )
+
+
+def relations(sample: pl.DataFrame, features: Mapping[str, Distribution]) -> Relations | None:
+    """Of the numbers among the `features` that vary, in a sample of the training rows; None for less than two."""
+    varied = {name: known for name, known in features.items() if is_scored(known)}
+    if len(varied) < 2:
+        return None
+    moments = Moments(len(varied))
+    moments.add(np.column_stack([scores(bins(sample[name], known), known) for name, known in varied.items()]))
+    return Relations(rows=moments.rows, columns=list(varied), correlations=moments.correlations().tolist())
+
+
+def is_scored(known: Distribution) -> TypeGuard[Numeric]:
+    """Whether rows of the column have scores: numbers that are not all alike."""
+    return known.kind == "number" and len(known.cuts) > 0
+
+
+def bins(values: pl.Series, known: Numeric) -> npt.NDArray[np.int64]:
+    """The bin of each number or moment (n); -1 where there is none."""
+    numbers = values.dt.epoch("ms") / 1000 if values.dtype.is_temporal() else values
+    places = np.searchsorted(known.cuts, numbers.cast(pl.Float64).fill_null(np.nan).to_numpy())
+    return np.where(values.is_null().to_numpy(), -1, places) if values.null_count() else places
+
+
+def scores(places: npt.NDArray[np.int64], known: Numeric) -> npt.NDArray[np.float64]:
+    """Bins (n) as the share of training rows below the bin's middle, less a half: 0 for the median, and for no value.
+
+    Unlike the numbers themselves, scores have no outliers.
+    """
+    ends = np.cumsum(known.shares)
+    middles = np.append(ends - np.array(known.shares) / 2 - 0.5, 0.0)  # the last one is that of -1
+    found: npt.NDArray[np.float64] = middles[places]
+    return found
+
+
+class Moments:
+    """Sums and products of scores (d), which rows can be added to."""
+
+    def __init__(self, columns: int) -> None:
+        self.rows = 0
+        self._sums = np.zeros(columns)
+        self._products = np.zeros((columns, columns))
+
+    def add(self, values: npt.NDArray[np.float64]) -> None:
+        """Add rows (n x d)."""
+        self.rows += len(values)
+        self._sums += values.sum(axis=0)
+        self._products += values.T @ values
+
+    def correlations(self) -> npt.NDArray[np.float64]:
+        """The correlation of each two columns (d x d); 0 with one that does not vary."""
+        means = self._sums / max(1, self.rows)
+        covariances = self._products / max(1, self.rows) - np.outer(means, means)
+        spreads = np.sqrt(np.maximum(np.diag(covariances), 1e-12))
+        found: npt.NDArray[np.float64] = covariances / np.outer(spreads, spreads)
+        return found
 
 
 def _bins(numbers: Numbers, kind: Literal["number", "moment"], missing: float) -> Numeric:

@@ -45,6 +45,7 @@ def as_html(card: Card) -> str:
         for section in card.sections
     )
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        kind=_escape(card.kind),
         title=_escape(card.title),
         summary=_inline(card.summary),
         tiles="\n".join(tiles),
@@ -56,7 +57,7 @@ def as_html(card: Card) -> str:
 
 def as_markdown(card: Card) -> str:
     """The card as Markdown; each plot is a file <name>.svg beside it."""
-    parts = [f"# Model card: {card.title}", card.summary]
+    parts = [f"# {card.kind}: {card.title}", card.summary]
     parts.append("\n".join(f"- {tile.label}: **{tile.value}** {tile.note}".rstrip() for tile in card.tiles))
     if card.notice:
         parts.append(f"> {card.notice}")

@@ -1,0 +1,196 @@
+"""A window of traffic, counted as the baseline counts: batch by batch, in memory that does not grow with the rows."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from usecase.mlops.baseline.drift import Category, Distribution, DriftBaseline, Empty, Moments, Numeric, bins, scores
+from usecase.mlops.check import ProblemLog, as_text, as_type, blank_to_null, check_rows
+from usecase.mlops.contract import Column, Contract
+
+PREDICTION, PROBABILITY = "prediction", "probability"
+ANSWERS = (PREDICTION, PROBABILITY)
+MAX_UNKNOWN = 5  # categories that a report names
+Places = npt.NDArray[np.int64]
+
+
+class ColumnTally:
+    """Rows of one column: without a value (`missing`), with one that is not of its type (`wrong`).
+
+    `beyond` are rows outside of what the baseline has seen, its range or its categories.
+    """
+
+    def __init__(self, column: Column, known: Distribution) -> None:
+        self.column, self.known = column, known
+        self.rows = self.missing = self.wrong = self.beyond = 0
+
+    @property
+    def name(self) -> str:
+        """Of the column."""
+        return self.column.name
+
+    @property
+    def present(self) -> int:
+        """Rows with a value of the column's type."""
+        return self.rows - self.missing - self.wrong
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether one value, and no other, fills the rows."""
+        return False
+
+    def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
+        """Add a batch (n): the cells as they came, null where there is none, and the same in the column's type."""
+        self.rows += len(given)
+        self.missing += given.null_count()
+        self.wrong += values.null_count() - given.null_count()
+
+
+class NumberTally(ColumnTally):
+    """A number or moment: rows by bin of the baseline, and the range. `places` are the bins of the newest batch."""
+
+    known: Numeric
+
+    def __init__(self, column: Column, known: Numeric) -> None:
+        super().__init__(column, known)
+        self.counts = np.zeros(len(known.shares), np.int64)
+        self.minimum, self.maximum = np.inf, -np.inf
+        self.places: Places = np.zeros(0, np.int64)
+
+    @property
+    def is_constant(self) -> bool:
+        """See ColumnTally."""
+        return self.minimum == self.maximum
+
+    def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
+        """See ColumnTally."""
+        super().add(given, values, contract)
+        self.places = bins(values, self.known)
+        self.counts += np.bincount(self.places + 1, minlength=len(self.counts) + 1)[1:]
+        numbers = values.dt.epoch("ms") / 1000 if values.dtype.is_temporal() else values.cast(pl.Float64)
+        low, high = numbers.min(), numbers.max()
+        if isinstance(low, float) and isinstance(high, float):
+            self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+            if low < self.known.minimum or high > self.known.maximum:
+                self.beyond += int(((numbers < self.known.minimum) | (numbers > self.known.maximum)).sum())
+
+
+class WordTally(ColumnTally):
+    """A text, boolean or class: rows by category of the baseline. `unknown` are some that it does not have."""
+
+    known: Category
+
+    def __init__(self, column: Column, known: Category) -> None:
+        super().__init__(column, known)
+        self.counts: Counter[str] = Counter()
+        self.unknown: list[str] = []
+
+    @property
+    def is_constant(self) -> bool:
+        """See ColumnTally."""
+        return self.beyond == 0 and max(self.counts.values(), default=0) == self.present > 0
+
+    def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
+        """See ColumnTally."""
+        super().add(given, values, contract)
+        words = values if values.dtype == pl.String else as_text(values.to_frame(), contract).to_series()
+        counted = words.drop_nulls().alias("word").value_counts(name="rows")
+        for word, rows in counted.filter(pl.col("word").is_in(pl.Series(list(self.known.shares)).implode())).rows():
+            self.counts[word] += rows
+        others = counted.filter(~pl.col("word").is_in(pl.Series(list(self.known.shares)).implode()))
+        self.beyond += int(others["rows"].sum())
+        if self.column.pii == "no":
+            new = others.sort("rows", "word", descending=[True, False])["word"].head(MAX_UNKNOWN)
+            self.unknown = list(dict.fromkeys([*self.unknown, *new]))[:MAX_UNKNOWN]
+
+
+class WindowTally:
+    """All columns of a window: its features, and what the model answered."""
+
+    def __init__(self, baseline: DriftBaseline, contract: Contract) -> None:
+        self.baseline, self.contract = baseline, contract
+        self.rows = 0
+        self.absent: Counter[str] = Counter()  # rows in which a feature had no column
+        self.extra: Counter[str] = Counter()  # rows with a column that nobody knows
+        self.problems = ProblemLog()  # values that the contract refuses
+        self.warnings = ProblemLog()  # values that it lets through, with a warning
+        columns = [contract.columns[name] for name in baseline.features if name in contract.columns]
+        self.features = {column.name: _tally(column, baseline.features[column.name]) for column in columns}
+        self.answers = dict(_answers(baseline, contract))
+        self.moments = Moments(len(baseline.relations.columns)) if baseline.relations else None
+
+    @property
+    def columns(self) -> Iterator[ColumnTally]:
+        """The answers, then the features."""
+        yield from self.answers.values()
+        yield from self.features.values()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add requests (n): columns of text, or typed as Parquet has them; only features are counted."""
+        features = {column.name for column in self.contract.features}
+        here = [name for name in rows.columns if name in features]
+        self.extra.update({name: rows.height for name in rows.columns if name not in self.contract.columns})
+        self.absent.update(dict.fromkeys(features - set(here), rows.height))
+        checked = check_rows(rows.select(here), _part(self.contract, here), roles=("feature",))
+        self.problems.add(checked.problems, first_row=self.rows + 1)
+        self.warnings.add(checked.warnings, first_row=self.rows + 1)
+        for name in here:
+            if tally := self.features.get(name):
+                given = blank_to_null(rows[name], self.contract.table.missing_values)
+                # of a text the words themselves: the check takes those for missing that the contract does not list
+                tally.add(
+                    given, given if tally.column.type == "string" else _finite(checked.frame[name]), self.contract
+                )
+        self.rows += rows.height
+        self._add_scores()
+
+    def add_answers(self, answers: pl.DataFrame) -> None:
+        """Add answers (n) of the model: columns prediction and, of classifiers, probability; text or typed."""
+        for name, tally in self.answers.items():
+            if name in answers.columns:
+                given = blank_to_null(answers[name].alias(tally.name), self.contract.table.missing_values)
+                tally.add(given, _finite(as_type(_words(given, tally.column), tally.column)), self.contract)
+
+    def _add_scores(self) -> None:
+        known = self.baseline.relations
+        if not known or not self.moments:
+            return
+        tallies = [self.features.get(name) for name in known.columns]
+        numbers = [tally for tally in tallies if isinstance(tally, NumberTally) and tally.name not in self.absent]
+        if len(numbers) == len(known.columns):
+            self.moments.add(np.column_stack([scores(tally.places, tally.known) for tally in numbers]))
+
+
+def _tally(column: Column, known: Distribution) -> ColumnTally:
+    if isinstance(known, Numeric):
+        return NumberTally(column, known)
+    return WordTally(column, known) if isinstance(known, Category) else ColumnTally(column, known)
+
+
+def _answers(baseline: DriftBaseline, contract: Contract) -> Iterator[tuple[str, ColumnTally]]:
+    yield PREDICTION, _tally(contract.target, baseline.prediction)
+    if baseline.probability is not None and not isinstance(baseline.probability, Empty):
+        column = Column.model_validate({"name": PROBABILITY, "type": "number", "role": "ignored"})
+        yield PROBABILITY, _tally(column, baseline.probability)
+
+
+def _words(given: pl.Series, column: Column) -> pl.Series:
+    """The service writes true and false as JSON has them, whatever words the contract has for them."""
+    if column.type != "boolean" or given.dtype != pl.String:
+        return given
+    words: Mapping[str, str] = {"true": column.true_values[0], "false": column.false_values[0]}
+    return given.replace(words)
+
+
+def _finite(values: pl.Series) -> pl.Series:
+    """Null for what is no finite number."""
+    return values.set(~values.is_finite(), None) if values.dtype.is_float() else values
+
+
+def _part(contract: Contract, names: list[str]) -> Contract:
+    """The contract of some of its columns."""
+    fields = [contract.columns[name] for name in contract.columns if name in names]
+    return contract.model_copy(update={"table": contract.table.model_copy(update={"fields": fields})})
