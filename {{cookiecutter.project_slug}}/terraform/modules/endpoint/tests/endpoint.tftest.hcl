@@ -241,44 +241,30 @@ run "serverless_with_instances_is_refused" {
   expect_failures = [var.serving]
 }
 
-run "memory_between_the_steps_is_refused" {
+# One value of each variable at a time: each of them must be refused.
+run "values_out_of_range_are_refused" {
   command = plan
 
   variables {
+    name       = "a-name-that-leaves-no-room-for-a-config"
     serverless = { memory_mb = 2000 }
+    async      = { max_concurrent_invocations = 0 }
+    capture    = { percentage = 101 }
+    shadow     = { sampling_percentage = 0 }
   }
 
-  expect_failures = [var.serverless]
+  expect_failures = [var.name, var.serverless, var.async, var.capture, var.shadow]
 }
 
-run "too_many_at_a_time_is_refused" {
+run "values_that_sagemaker_has_not_are_refused" {
   command = plan
 
   variables {
     serverless = { max_concurrency = 201 }
+    shadow     = { instance_type = "ml.inf1.xlarge" }
   }
 
-  expect_failures = [var.serverless]
-}
-
-run "no_request_at_a_time_is_refused" {
-  command = plan
-
-  variables {
-    async = { max_concurrent_invocations = 0 }
-  }
-
-  expect_failures = [var.async]
-}
-
-run "more_than_everything_captured_is_refused" {
-  command = plan
-
-  variables {
-    capture = { percentage = 101 }
-  }
-
-  expect_failures = [var.capture]
+  expect_failures = [var.serverless, var.shadow]
 }
 
 run "serverless_capture_is_refused" {
@@ -411,26 +397,6 @@ run "an_async_shadow_is_refused" {
   expect_failures = [var.shadow_model_name]
 }
 
-run "a_shadow_without_requests_is_refused" {
-  command = plan
-
-  variables {
-    shadow = { sampling_percentage = 0 }
-  }
-
-  expect_failures = [var.shadow]
-}
-
-run "a_shadow_on_inf1_is_refused" {
-  command = plan
-
-  variables {
-    shadow = { instance_type = "ml.inf1.xlarge" }
-  }
-
-  expect_failures = [var.shadow]
-}
-
 run "alarms_that_cannot_go_off_is_refused" {
   command = plan
 
@@ -439,14 +405,4 @@ run "alarms_that_cannot_go_off_is_refused" {
   }
 
   expect_failures = [var.alarms]
-}
-
-run "a_long_name_is_refused" {
-  command = plan
-
-  variables {
-    name = "a-name-that-leaves-no-room-for-a-config"
-  }
-
-  expect_failures = [var.name]
 }

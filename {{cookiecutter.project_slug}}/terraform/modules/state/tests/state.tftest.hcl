@@ -25,12 +25,7 @@ run "names_to_be_made" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "create", lock_table = "create" }
-      state       = { bucket = "our-states", lock = "both", table = "our-locks" }
-    }
+    config = merge(var.config, { state = { bucket = "our-states", lock = "both", table = "our-locks" } })
   }
 
   assert {
@@ -43,12 +38,10 @@ run "what_exists" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "arn:aws:s3:::company-states", lock_table = "arn:aws:dynamodb:eu-west-1:012345678901:table/company-locks" }
-      state       = { bucket = "our-states", lock = "dynamodb", table = "our-locks" }
-    }
+    config = merge(var.config, {
+      account = { state_bucket = "arn:aws:s3:::company-states", lock_table = "arn:aws:dynamodb:eu-west-1:012345678901:table/company-locks" }
+      state   = { bucket = "our-states", lock = "dynamodb", table = "our-locks" }
+    })
   }
 
   assert {
@@ -61,12 +54,10 @@ run "no_table" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "none", lock_table = "none" }
-      state       = { bucket = "our-states", lock = "dynamodb", table = "" }
-    }
+    config = merge(var.config, {
+      account = { state_bucket = "none", lock_table = "none" }
+      state   = { bucket = "our-states", lock = "dynamodb", table = "" }
+    })
   }
 
   expect_failures = [var.config]
@@ -76,12 +67,7 @@ run "no_bucket" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "none", lock_table = "none" }
-      state       = { bucket = "", lock = "s3", table = "" }
-    }
+    config = merge(var.config, { account = { state_bucket = "none", lock_table = "none" } })
   }
 
   expect_failures = [var.config]
@@ -91,12 +77,7 @@ run "another_lock" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "create", lock_table = "create" }
-      state       = { bucket = "", lock = "file", table = "" }
-    }
+    config = merge(var.config, { state = { bucket = "", lock = "file", table = "" } })
   }
 
   expect_failures = [var.config]
@@ -106,12 +87,7 @@ run "no_name_of_a_bucket" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "Our States", lock_table = "create" }
-      state       = { bucket = "", lock = "s3", table = "" }
-    }
+    config = merge(var.config, { account = { state_bucket = "Our States", lock_table = "create" } })
   }
 
   expect_failures = [var.config]
@@ -121,12 +97,7 @@ run "no_name_of_a_table" {
   command = plan
 
   variables {
-    config = {
-      aws_account = "012345678901"
-      aws_region  = "eu-west-1"
-      account     = { state_bucket = "create", lock_table = "create" }
-      state       = { bucket = "", lock = "both", table = "our locks" }
-    }
+    config = merge(var.config, { state = { bucket = "", lock = "both", table = "our locks" } })
   }
 
   expect_failures = [var.config]
