@@ -22,6 +22,12 @@ from usecase.mlops.settings import ENVIRONMENTS, load_settings
 MIN_PYTHON, MAX_PYTHON = (3, 11, 4), (3, 13)
 MIN_UV, MIN_GIT, MIN_TERRAFORM = (0, 9), (2, 30), (1, 11)
 MIN_FREE_GIB = 2
+# By aws_access: whom the roles of terraform/bootstrap/usecase trust.
+ACCESS = {
+    "tier": "roles trust jobs of protected environments: GitLab Premium, 18.7 or newer; on Free set sub_claims: ref",
+    "ref": "roles trust jobs on main, that of prod jobs on tags v*: who may push there may deploy, so protect both",
+    "runner_role": "roles trust the runner's role: which jobs it runs is up to GitLab",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def examine(port: int | None) -> list[Finding]:
                 needed=False,
             )
         )
+        checks.append(lambda: _says("aws_access", _access))
     return [check() for check in checks]
 
 
@@ -127,6 +134,15 @@ def _parameters() -> str:
                 )
             known[name].convert(value)
     return "those of config/ are known to pipeline.json"
+
+
+def _access() -> str:
+    """Which jobs of GitLab may take roles in AWS; the environments must agree. Raises UserError."""
+    found = {load_settings(environment).aws_access for environment in ENVIRONMENTS if environment != "local"}
+    kinds = sorted({access.sub_claims if access.auth == "oidc" else access.auth for access in found})
+    if len(kinds) > 1:
+        raise UserError(f"auth and sub_claims differ between environments: {', '.join(kinds)}: choose one in config/")
+    return ACCESS[kinds[0]]
 
 
 def _says(name: str, read: Callable[[], str], otherwise: Literal["fail", "warn"] = "fail") -> Finding:

@@ -62,7 +62,8 @@ class Account(Section):
 class AwsAccess(Section):
     """How GitLab's jobs reach AWS: by a token of the job (oidc), or as the runner's own role.
 
-    `sub_claims: tier` binds a role to protected refs and the environment's tier (GitLab 18.7 or newer), `ref` to a ref.
+    `sub_claims: tier` binds a role to protected refs and the tier of a protected environment, which GitLab has from
+    Premium and 18.7 on; `ref`, for GitLab Free, to `main`, and for prod to tags `v*`.
     `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token. `plan_role`: merge
     requests may read the environment, to plan.
     """

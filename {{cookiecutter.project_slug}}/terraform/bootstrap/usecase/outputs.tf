@@ -7,3 +7,8 @@ output "permissions_boundary" {
   description = "Policy that bounds every role of the use case in the environment."
   value       = local.boundary
 }
+
+output "trusted" {
+  description = "Claims (`sub`) of the jobs that may take each role; none where the runner's role may."
+  value       = { for role in keys(local.roles) : role => local.by_token ? flatten(values(local.subjects[role])) : [] }
+}
