@@ -100,6 +100,37 @@ class TestBootstrap:
         assert "-backend-config=bucket=company-states" in init["words"]
 
 
+    def test_a_later_use_case_leaves_the_parts_of_the_account_alone(
+        self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
+    ) -> None:
+        parts = ("lock_table", "oidc_provider", "log_bucket", "trail", "config_recorder", "api_gateway_role")
+        account = dict.fromkeys(parts, "none") | {"state_bucket": BUCKET}
+        Path("config/dev.yaml").write_text(json.dumps({"aws_account": ACCOUNT, "account": account}))
+        self.make_bucket(aws)
+        assert usecase("bootstrap", "--yes")[0] == 0
+        assert not terraform.called("bootstrap/account", "init")
+        assert self.keys(terraform, "bootstrap/usecase") == ["churn/dev/bootstrap.tfstate"]
+
+    def test_what_it_adds_to_the_account_has_a_state_of_its_own(
+        self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
+    ) -> None:
+        account = {"state_bucket": BUCKET}  # made by another use case, whose state is account.tfstate
+        Path("config/dev.yaml").write_text(json.dumps({"aws_account": ACCOUNT, "account": account}))
+        self.make_bucket(aws)
+        assert usecase("bootstrap", "--yes")[0] == 0
+        assert self.keys(terraform, "bootstrap/account") == ["churn/account.tfstate"]
+
+    def test_environments_of_one_account_share_its_parts(
+        self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
+    ) -> None:
+        self.make_bucket(aws)
+        for environment in ("dev", "qa", "prod"):
+            assert usecase("bootstrap", "--account", environment, "--yes")[0] == 0
+        assert self.keys(terraform, "bootstrap/account") == ["account.tfstate"] * 3
+        own = [f"churn/{environment}/bootstrap.tfstate" for environment in ("dev", "qa", "prod")]
+        assert self.keys(terraform, "bootstrap/usecase") == own
+
+
 class TestDestroy:
     def test_serving_goes_before_the_platform_and_the_record_with_it(
         self,

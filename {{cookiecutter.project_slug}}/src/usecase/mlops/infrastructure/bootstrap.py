@@ -2,7 +2,8 @@
 
 The account's own root makes the bucket that its state is to lie in. So it begins with a state file in .local, which
 is pushed into the bucket as soon as that is there. Every step can be repeated; a stop between two of them loses
-nothing.
+nothing. Environments that share an account share that state, so the second finds everything there; a use case that
+comes later, into a bucket that exists, has one of its own for the parts that it adds.
 """
 
 import tempfile
@@ -21,8 +22,7 @@ STATE_KEY = "account.tfstate"
 
 def bootstrap(place: Place, consent: Consent) -> None:
     """Make what an account needs before Terraform and GitLab can work in it. Raises UserError."""
-    account = place.settings.account
-    if "create" in account.model_dump().values() or not account.permissions_boundary:
+    if "create" in place.settings.account.model_dump().values():
         _account(place, consent)
     else:
         place.say(f"{ACCOUNT}: nothing to create, as `account` of config/ says")
@@ -36,7 +36,8 @@ def _account(place: Place, consent: Consent) -> None:
     """Build terraform/bootstrap/account, whose state ends up in the bucket."""
     settings = place.settings
     state = (DATA / f"account-{settings.aws_account}.tfstate").absolute()
-    in_bucket = backend(settings, "account", key=STATE_KEY)
+    key = STATE_KEY if settings.account.state_bucket == "create" else f"{settings.project}/{STATE_KEY}"
+    in_bucket = backend(settings, "account", key=key)
     if not state.exists() and _bucket_exists(place):
         _apply(Root(ACCOUNT, settings, place.say, in_bucket), place, consent)
         return
@@ -46,7 +47,7 @@ def _account(place: Place, consent: Consent) -> None:
             return
     Root(ACCOUNT, settings, place.say, in_bucket).terraform.run("state", "push", str(state))
     state.rename(state.with_suffix(".pushed"))
-    place.say(f"{ACCOUNT}: its state is now s3://{state_bucket(settings)}/{STATE_KEY}")
+    place.say(f"{ACCOUNT}: its state is now s3://{state_bucket(settings)}/{key}")
 
 
 def _apply(root: Root, place: Place, consent: Consent) -> bool:
