@@ -215,7 +215,9 @@ def put_record(aws: boto3.Session, arn: str, config: str = "config-1", previous:
 
 
 def real_terraform(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the test where there is no Terraform, as in the CI job that runs these tests: it has jobs of its own."""
+    """What a test marked `terraform` needs: without the program it fails where CI is set, and is skipped elsewhere."""
     if not shutil.which("terraform"):
+        if os.environ.get("CI"):
+            pytest.fail("terraform is not on the PATH, and CI leaves a check out by its mark only")
         pytest.skip("needs terraform on the PATH")
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)  # one that names no file is warned of at each call

@@ -169,6 +169,7 @@ def test_offline_no_credential_of_this_machine_is_seen(
     assert facts.inference_role_arn.startswith(f"arn:aws:iam::{ACCOUNT}:role/")
 
 
+@pytest.mark.terraform
 def test_a_real_plan_without_an_account(roots: Path, usecase: Usecase) -> None:
     status, out, err = usecase("plan", "--offline", "--env", "prod", "--model", MODEL)
     assert (status, err) == (0, "")
@@ -179,12 +180,14 @@ def test_a_real_plan_without_an_account(roots: Path, usecase: Usecase) -> None:
     assert sorted(path.name for path in Path("terraform/platform").iterdir()) == ["main.tf", "tests"]
 
 
+@pytest.mark.terraform
 def test_a_real_refusal_names_file_and_key(roots: Path, usecase: Usecase) -> None:
     status, _, err = usecase("plan", "--offline", "--env", "qa")
     assert (status, err.strip().splitlines()[-1]) == (1, "config/qa.yaml: network.zones must name two zones or more.")
     assert not Path(".local/plans/platform-qa.json").exists()
 
 
+@pytest.mark.terraform
 def test_the_tests_of_every_folder_run_and_can_fail(roots: Path, usecase: Usecase) -> None:
     status, out, err = usecase("test-terraform")
     assert (status, err) == (0, "")
@@ -208,6 +211,7 @@ def test_the_tests_of_every_folder_run_and_can_fail(roots: Path, usecase: Usecas
 
 
 class TestSignals:
+    @pytest.mark.terraform
     def test_ctrl_c_reaches_terraform_once_and_it_ends_in_order(self, roots: Path, tmp_path: Path) -> None:
         """Twice would make it drop everything, the lock of the state included."""
         log = tmp_path / "log"
