@@ -299,6 +299,25 @@ class Monitoring(Section):
     false_alarms: float = Field(default=0.05, gt=0, le=0.5)
 
 
+class Retraining(Section):
+    """When drift trains again: `violated` of the newest `windows`; hours between two trainings; how many in 30 days.
+
+    `enabled: false` stops all of them, whatever asks for one.
+    """
+
+    enabled: bool = True
+    windows: int = Field(default=3, ge=1, le=50)
+    violated: int = Field(default=2, ge=1, le=50)
+    cooldown_hours: int = Field(default=72, ge=0, le=8760)
+    monthly_runs: int = Field(default=4, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _can_fire(self) -> "Retraining":
+        if self.violated > self.windows:
+            raise ValueError(f"violated ({self.violated}) is more than windows ({self.windows})")
+        return self
+
+
 class Governance(Section):
     """Who did what with the buckets' objects, rules of AWS Config, and backups of the data."""
 

@@ -188,6 +188,7 @@ class Settings(Section):
     gateway: sections.Gateway = sections.Gateway()
     studio: sections.Studio = sections.Studio()
     monitoring: sections.Monitoring = sections.Monitoring()
+    retraining: sections.Retraining = sections.Retraining()
     governance: sections.Governance = sections.Governance()
 
     @model_validator(mode="before")
