@@ -289,8 +289,21 @@ locals {
           Action   = "states:StartExecution"
           Resource = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.name}-batch"
         }),
+        jsonencode({
+          Sid      = "WhatCannotBeStartedIsKept"
+          Effect   = "Allow"
+          Action   = "sqs:SendMessage"
+          Resource = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.name}-unstarted"
+        }),
       ]
-      ids = []
+      ids = [
+        jsonencode({
+          Sid      = "MessagesAreEncrypted"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = module.key["logs"].arn
+        }),
+      ]
     }
   }
 

@@ -42,7 +42,7 @@ locals {
     ],
     # A feature group has the name of the settings, and a table in Glue.
     flatten([for group in local.feature_groups : [
-      "arn:${local.partition}:sagemaker:${local.here}:feature-group/${group}",
+      "arn:${local.partition}:sagemaker:${local.here}:feature-group/${lower(group)}",
       "arn:${local.partition}:glue:${local.here}:catalog",
       "arn:${local.partition}:glue:${local.here}:*/sagemaker_featurestore*",
     ]]),

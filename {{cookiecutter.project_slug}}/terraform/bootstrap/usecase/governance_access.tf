@@ -101,7 +101,7 @@ locals {
           Sid      = "FeatureGroupIsKept"
           Effect   = "Allow"
           Action   = ["sagemaker:AddTags", "sagemaker:CreateFeatureGroup", "sagemaker:DeleteFeatureGroup", "sagemaker:DeleteTags", "sagemaker:UpdateFeatureGroup"]
-          Resource = "${local.sagemaker}:feature-group/${group}"
+          Resource = "${local.sagemaker}:feature-group/${lower(group)}" # as SageMaker writes the ARN
         }),
         jsonencode({
           Sid      = "FeaturesAreATable" # which SageMaker makes for who makes the group
@@ -127,4 +127,32 @@ resource "aws_iam_role_policy_attachment" "governs" {
 
   role       = aws_iam_role.job["deploy"].name
   policy_arn = aws_iam_policy.governs[each.key].arn
+}
+
+# Where models are trained, jobs write features and read them back to train with them.
+resource "aws_iam_policy" "features" {
+  for_each = toset(local.trains ? local.feature_groups : [])
+
+  name = "${local.name}-train-features"
+  path = "/${local.project}/"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "FeaturesAreWritten"
+        Effect   = "Allow"
+        Action   = ["sagemaker:DescribeFeatureGroup", "sagemaker:PutRecord"]
+        Resource = "${local.sagemaker}:feature-group/${lower(each.key)}"
+      },
+      { Sid = "FeaturesAreRead", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.data}/${local.project}/features/*" },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "features" {
+  for_each = aws_iam_policy.features
+
+  role       = aws_iam_role.job["train"].name
+  policy_arn = each.value.arn
 }

@@ -90,7 +90,6 @@ locals {
         ["${local.data}/${local.project}/data/*"],
       )
     }),
-    jsonencode({ Sid = "SpoiltDataIsTakenBack", Effect = "Allow", Action = "s3:DeleteObject", Resource = "${local.data}/${local.project}/data/*" }),
     jsonencode({
       Sid       = "ObjectsAreListed"
       Effect    = "Allow"

@@ -140,10 +140,41 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = var.platform.scheduler_role_arn
     input    = jsonencode({})
 
-    # What could not be started by then is dropped, and an alarm tells so.
+    # What could not be started by then is kept in the queue with the reason, and an alarm tells so.
     retry_policy {
       maximum_event_age_in_seconds = 3600
       maximum_retry_attempts       = 10
     }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.unstarted[0].arn
+    }
   }
+}
+
+resource "aws_sqs_queue" "unstarted" {
+  count = var.batch.schedule == "" ? 0 : 1
+
+  name                      = "${var.name}-unstarted"
+  kms_master_key_id         = var.platform.log_kms_key_arn
+  message_retention_seconds = 1209600 # two weeks, the most that SQS keeps
+}
+
+# The role of the scheduler may send; nobody is let in from here.
+resource "aws_sqs_queue_policy" "unstarted" {
+  count = var.batch.schedule == "" ? 0 : 1
+
+  queue_url = aws_sqs_queue.unstarted[0].url
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.unstarted[0].arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
 }

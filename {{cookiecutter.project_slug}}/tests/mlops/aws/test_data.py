@@ -112,7 +112,11 @@ def test_a_file_that_changes_on_the_way_is_taken_back(session: boto3.Session, fi
     file.write_text(ROWS.replace("30", "31"))
     with pytest.raises(UserError, match="was changed after it was checked"):
         push(data, PLACE, session.client("s3"))
-    assert objects(session) == {}
+    (spoilt,) = objects(session)
+    assert session.client("s3").get_object(Bucket=PLACE.bucket, Key=spoilt)["Body"].read() == b""
+    file.write_text(ROWS)
+    push(data, PLACE, session.client("s3"))  # it is not taken for what was to be sent
+    assert session.client("s3").get_object(Bucket=PLACE.bucket, Key=spoilt)["Body"].read() == ROWS.encode()
 
 
 def test_a_bucket_that_refuses_is_one_line(session: boto3.Session, file: Path) -> None:

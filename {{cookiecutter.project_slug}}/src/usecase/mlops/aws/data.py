@@ -96,8 +96,9 @@ def push(
                 Callback=progress,
             )
             if file_sha256(file) != sha256:
-                s3.delete_object(Bucket=place.bucket, Key=key, ExpectedBucketOwner=place.account)
-                raise UserError(f"{file}: was changed after it was checked: what was sent is deleted, push it again")
+                # overwritten, not deleted: who pushes data needs no right to delete anybody's
+                s3.put_object(Bucket=place.bucket, Key=key, Body=b"", ExpectedBucketOwner=place.account)
+                raise UserError(f"{file}: was changed after it was checked: what was sent is emptied, push it again")
     return f"s3://{place.bucket}/{place.key(data.sha256)}"
 
 
