@@ -7,7 +7,9 @@ from aws.conftest import ACCOUNT
 
 from usecase.mlops.doctor import examine
 
-RUNNER = f"{{auth: runner_role, runner_role_arn: 'arn:aws:iam::{ACCOUNT}:role/runner'}}"
+RUNNER = f"""
+  auth: runner_role
+  runner_role_arn: arn:aws:iam::{ACCOUNT}:role/runner"""
 
 
 @pytest.mark.parametrize(
