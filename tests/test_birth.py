@@ -4,8 +4,10 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,12 @@ import yaml
 
 import baking
 import birth
+import gitlab_fake
 from baking import git
+from gitlab_contract import FREE, PREMIUM
+from gitlab_fake import FakeGitLab
 
-LATER = "Later: uv run --script tools/gitlab_setup.py apply"
+SETUP = "uv run --script tools/gitlab_setup.py apply --first-commit"
 
 
 @pytest.mark.parametrize(
@@ -67,41 +72,49 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-def bake(template: Path, into: Path, answer: str = "yes") -> subprocess.CompletedProcess[str]:
+def bake(template: Path, into: Path, answer: str = "yes", **more: str) -> subprocess.CompletedProcess[str]:
     """Bake by the command, and check that the project stands whatever GitLab did."""
     into.mkdir(exist_ok=True)
-    done = baking.run_tool("cookiecutter", template, into, {"create_gitlab_project": answer})
+    done = baking.run_tool("cookiecutter", template, into, {"create_gitlab_project": answer, **more})
     assert done.returncode == 0, done.stderr
     assert (into / "tumour-diagnosis" / "Makefile").is_file()
     assert "Traceback" not in done.stderr
     return done
 
 
+def later(into: Path) -> str:
+    return f"Later, in {into / 'tumour-diagnosis'}: {SETUP}\n"
+
+
 def test_yes_sets_the_gitlab_project_up(template: Path, tmp_path: Path, uv: Path) -> None:
     done = bake(template, tmp_path / "out")
     project = tmp_path / "out" / "tumour-diagnosis"
-    assert uv.with_name("uv.calls").read_text() == f"{project}: run --script tools/gitlab_setup.py apply\n"
-    assert "gitlab_setup" not in done.stdout + done.stderr
+    assert uv.with_name("uv.calls").read_text() == f"{project}: {SETUP.removeprefix('uv ')}\n"
+    assert "make gitlab" not in done.stdout + done.stderr
 
 
 def test_no_does_not(template: Path, tmp_path: Path, uv: Path) -> None:
     done = bake(template, tmp_path / "out", "no")
     assert not uv.with_name("uv.calls").exists()
-    assert "gitlab_setup" not in done.stdout + done.stderr
+    assert "make gitlab" not in done.stdout + done.stderr
 
 
 def test_a_failing_setup_leaves_the_project_and_says_what_to_run(template: Path, tmp_path: Path, uv: Path) -> None:
     uv.with_name("uv.status").write_text("1")
     done = bake(template, tmp_path / "out")
-    assert f"GitLab: the project is not set up (the set-up ended with exit code 1). {LATER}\n" in done.stderr
-    assert "uv run --script tools/gitlab_setup.py apply" in done.stdout
+    assert (
+        f"GitLab: the project is not set up (the set-up ended with exit code 1). {later(tmp_path / 'out')}"
+        in done.stderr
+    )
+    assert "make gitlab" in done.stdout
 
 
 def test_without_a_token_nothing_is_called(
     template: Path, tmp_path: Path, uv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GITLAB_TOKEN")
-    assert f"(GITLAB_TOKEN is not set). {LATER}\n" in bake(template, tmp_path / "out").stderr
+    done = bake(template, tmp_path / "out")
+    assert f"(GITLAB_TOKEN is not set). {later(tmp_path / 'out')}" in done.stderr
     assert not uv.with_name("uv.calls").exists()
 
 
@@ -111,7 +124,7 @@ def test_without_uv_it_says_so(template: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "git").symlink_to(shutil.which("git") or "")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    assert f"(uv is not installed). {LATER}\n" in bake(template, tmp_path / "out").stderr
+    assert "(uv is not installed). Later" in bake(template, tmp_path / "out").stderr
 
 
 def test_a_uv_that_cannot_start_is_no_reason_to_lose_the_project(template: Path, tmp_path: Path, uv: Path) -> None:
@@ -119,22 +132,76 @@ def test_a_uv_that_cannot_start_is_no_reason_to_lose_the_project(template: Path,
     assert "GitLab: the project is not set up ([Errno 13]" in bake(template, tmp_path / "out").stderr
 
 
-@pytest.mark.parametrize(
-    ("typed", "called"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
-)
-def test_a_person_is_asked_once_more(typed: str, called: bool, template: Path, tmp_path: Path, uv: Path) -> None:
-    """At a terminal the answer may be an old default, so the hook asks before it writes anything elsewhere."""
+@pytest.fixture
+def gitlab(uv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitLab]:
+    """A GitLab, and a uv that starts the set-up with the libraries of this Python; without one, it locks nothing."""
+    uv.write_text(f'#!/bin/sh\necho $$ > "$0.pid"\ntest "$1" = run || exit 1\nshift 2\nexec "{sys.executable}" "$@"\n')
+    monkeypatch.setenv("GITLAB_TOKEN", gitlab_fake.TOKEN)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with gitlab_fake.running() as fake:
+        fake.page_size = 100
+        yield fake
+
+
+def assert_is_complete(gitlab: FakeGitLab, project: Path) -> None:
+    """The code is on GitLab, and the set-up finds nothing to do."""
+    (number,) = gitlab.projects
+    assert gitlab.git(number, "rev-parse", "main") == git(project, "rev-parse", "main")
+    assert git(project, "remote", "get-url", "origin") == f"{gitlab.url}/{gitlab_fake.GROUP}/tumour-diagnosis.git"
+    done = subprocess.run([sys.executable, "tools/gitlab_setup.py", "plan"], cwd=project, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("tier", "stage"), [(FREE, "basic"), (PREMIUM, "full")])
+def test_yes_creates_the_whole_project_and_pushes(
+    tier: str, stage: str, template: Path, tmp_path: Path, gitlab: FakeGitLab
+) -> None:
+    gitlab.tier = tier
+    done = bake(template, tmp_path, gitlab_url=gitlab.url, gitlab_group=gitlab_fake.GROUP, mlops_stage=stage)
+    assert "not set up" not in done.stderr
+    assert gitlab_fake.TOKEN not in done.stdout + done.stderr
+    assert_is_complete(gitlab, tmp_path / "tumour-diagnosis")
+
+
+@pytest.mark.parametrize("number", [1, 8, 12])  # the project, the push, the last of what Free needs
+def test_killed_at_a_write_the_project_stays_and_the_command_it_names_goes_on(
+    number: int, template: Path, tmp_path: Path, gitlab: FakeGitLab, uv: Path
+) -> None:
+    """All writes are stopped at in tests/test_gitlab.py; here the process is really killed."""
+
+    def kill(done: int) -> None:
+        if done == number:
+            os.kill(int(uv.with_name("uv.pid").read_text()), signal.SIGKILL)
+
+    gitlab.at_write = kill
+    done = bake(template, tmp_path, gitlab_url=gitlab.url, gitlab_group=gitlab_fake.GROUP)
+    project = tmp_path / "tumour-diagnosis"
+    assert f"(the set-up ended with exit code -9). Later, in {project}: {SETUP}\n" in done.stderr
+    gitlab.at_write = None
+    again = subprocess.run([str(uv), *SETUP.split()[1:]], cwd=project, check=False)
+    assert again.returncode == 0
+    assert_is_complete(gitlab, project)
+
+
+@pytest.mark.parametrize(("typed", "written"), [("y\n", True), ("n\n", False), ("\x04", False)])
+def test_a_person_sees_the_plan_and_is_asked(
+    typed: str, written: bool, template: Path, tmp_path: Path, gitlab: FakeGitLab
+) -> None:
+    """At a terminal the answer may be an old default, so the set-up asks before it writes anything elsewhere."""
     person, terminal = pty.openpty()
     program = Path(sys.executable).with_name("cookiecutter")
-    command = [str(program), "--no-input", "-o", str(tmp_path), str(template), "create_gitlab_project=yes"]
+    answers = [f"gitlab_url={gitlab.url}", f"gitlab_group={gitlab_fake.GROUP}", "create_gitlab_project=yes"]
+    command = [str(program), "--no-input", "-o", str(tmp_path), str(template), *answers]
     process = subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     os.write(person, typed.encode())
     printed, _ = process.communicate(timeout=60)
     os.close(terminal)
     os.close(person)
     assert process.returncode == 0, printed
-    assert "Create the project on GitLab now? [y/N]" in printed
-    assert uv.with_name("uv.calls").exists() == called
+    assert f"plan: create project {gitlab_fake.GROUP}/tumour-diagnosis\n" in printed
+    assert f"Write this to {gitlab.url}? [y/N]" in printed
+    assert bool(gitlab.writes) == written
+    assert ("nothing was written" in printed) != written
     assert (tmp_path / "tumour-diagnosis" / "Makefile").is_file()
 
 

@@ -1,19 +1,17 @@
-"""The set-up of the project on GitLab, against a GitLab that keeps state and git; the scenario also runs on a real one."""
+"""The set-up of the project on GitLab, against one that keeps state and git; the scenario also runs on a real one."""
 
 import importlib
 import io
-import json
 import os
 import re
 import shutil
 import ssl
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +25,14 @@ import baking
 import delivery
 import gitlab_fake
 from delivery import replace, run
-from gitlab_fake import FREE, GROUP, PREMIUM, TOKEN, FakeGitLab
+from gitlab_contract import FREE, PREMIUM
+from gitlab_fake import GROUP, TOKEN, FakeGitLab
 
 ACCOUNT = "123456789012"  # of moto
 ACCOUNTS = {f"aws_account_{name}": ACCOUNT for name in ("dev", "qa", "prod")}
 NO_PROXY = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NO_PROXY": "127.0.0.1"}
 NO_AWS = {
-    **{name: "" for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
-    **{name: os.devnull for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")},
+    **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 SOURCE = baking.ROOT / baking.PROJECT_FOLDER / "src"
@@ -54,11 +52,10 @@ def setup(project: Path, *arguments: str, token: str = TOKEN, **env: str) -> Don
     """Runs the command in this process; whatever happens, the token may not appear, and an error is one line."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.delenv(name, raising=False)
         for name, value in {**NO_PROXY, **NO_AWS, "GITLAB_TOKEN": token, **env}.items():
             patch.setenv(name, value)
-        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            if not os.environ[name]:
-                patch.delenv(name)
         patch.chdir(project)
         patch.syspath_prepend(str(SOURCE))
         try:
@@ -122,7 +119,7 @@ def wanted_of(project: Path) -> dict[str, Any]:
     return merged
 
 
-# -- the scenario: also of a real GitLab ------------------------------------------------------------------------------
+# the scenario: also of a real GitLab
 
 
 def assert_is_wanted(project: Path, made: dict[str, Any], items: Callable[[str], list[dict[str, Any]]]) -> None:
@@ -195,7 +192,9 @@ def test_apply_makes_the_project_and_a_second_apply_writes_nothing(
 
 
 @pytest.mark.live
-@pytest.mark.skipif("GITLAB_TEST_URL" not in os.environ, reason="GITLAB_TEST_URL, _TOKEN and _GROUP name no real GitLab")
+@pytest.mark.skipif(
+    "GITLAB_TEST_URL" not in os.environ, reason="GITLAB_TEST_URL, _TOKEN and _GROUP name no real GitLab"
+)
 def test_the_same_on_a_real_gitlab(baked: Callable[[str], Path], tmp_path: Path) -> None:
     """Makes a project, sets it up twice, changes something by hand, mends it and deletes the project."""
     client = importlib.import_module("gitlab").Gitlab(
@@ -229,7 +228,7 @@ def test_the_same_on_a_real_gitlab(baked: Callable[[str], Path], tmp_path: Path)
         assert live("destroy", "--confirm", path).status == 0
 
 
-# -- plan, drift, crashes ---------------------------------------------------------------------------------------------
+# plan, drift, crashes
 
 
 def test_plan_writes_nothing_and_says_what_apply_would_do(gitlab: FakeGitLab, project: Path) -> None:
@@ -368,7 +367,7 @@ def test_a_write_that_gitlab_refuses_ends_with_one_line(gitlab: FakeGitLab, proj
     assert gitlab.writes[-1].endswith("git-receive-pack")
 
 
-# -- whose project it is ----------------------------------------------------------------------------------------------
+# whose project it is
 
 
 def filled(gitlab: FakeGitLab, folder: Path) -> int:
@@ -400,7 +399,7 @@ def test_a_project_of_somebody_else_is_refused_unless_adopted(
     assert baking.git(tmp_path / "theirs", "rev-parse", "master") == gitlab.git(number, "rev-parse", "main")
 
 
-def test_a_project_whose_commits_are_here_is_ours_whatever_origin_says(gitlab: FakeGitLab, project: Path) -> None:
+def test_a_project_whose_commits_are_here_is_ours_whatever_origin_says(project: Path) -> None:
     run("git", "remote", "add", "origin", "git@example.com:other.git", cwd=project)
     for _ in range(2):
         done = setup(project, "apply")
@@ -423,12 +422,10 @@ def test_destroy_only_by_its_name_and_only_ours(gitlab: FakeGitLab, project: Pat
     assert (project / "gitlab.yml").exists()
 
 
-# -- the state of git -------------------------------------------------------------------------------------------------
+# the state of git
 
 
-def test_no_commit_yet_says_what_to_do_and_the_next_apply_goes_on(
-    gitlab: FakeGitLab, project: Path, tmp_path: Path
-) -> None:
+def test_no_commit_yet_says_what_to_do_and_the_next_apply_goes_on(project: Path, tmp_path: Path) -> None:
     shutil.rmtree(project / ".git")
     ceiling = {"GIT_CEILING_DIRECTORIES": str(tmp_path)}
     done = setup(project, "apply", **ceiling)
@@ -439,7 +436,7 @@ def test_no_commit_yet_says_what_to_do_and_the_next_apply_goes_on(
     (project / "new.txt").touch()
     done = setup(project, "apply")
     assert done.status == 0
-    assert "changes that are not committed are not pushed" in setup(project).out or "not committed" in done.out
+    assert "note: changes that are not committed are not pushed" in done.out
 
 
 def test_a_folder_inside_another_repository_never_pushes_that_one(
@@ -456,14 +453,14 @@ def test_a_folder_inside_another_repository_never_pushes_that_one(
     assert gitlab.git(1, "for-each-ref") == ""
 
 
-def test_without_the_default_branch_nothing_is_pushed(gitlab: FakeGitLab, project: Path) -> None:
+def test_without_the_default_branch_nothing_is_pushed(project: Path) -> None:
     baking.git(project, "branch", "--move", "master")
     done = setup(project, "apply")
     assert done.status == 1
     assert "there is no local branch main: `git branch main master`" in done.err
 
 
-# -- what a person gets wrong -----------------------------------------------------------------------------------------
+# what a person gets wrong
 
 
 @pytest.mark.parametrize(
@@ -604,7 +601,7 @@ def test_an_invalid_ci_configuration_is_told_at_the_end(gitlab: FakeGitLab, proj
     assert "CI configuration  invalid" in done.out
 
 
-# -- Premium, variables, AWS ------------------------------------------------------------------------------------------
+# Premium, variables, AWS
 
 
 def test_premium_may_be_required(gitlab: FakeGitLab, project: Path) -> None:
@@ -694,3 +691,32 @@ def test_the_trigger_token_reaches_aws_and_nothing_else(gitlab: FakeGitLab, proj
         assert setup(project, "apply", **AWS_KEYS).status == 0
         assert len(gitlab.collections[1]["triggers"]) == 2
         assert setup(project, **AWS_KEYS).status == 0
+
+
+def test_the_script_brings_every_library_that_is_imported(project: Path) -> None:
+    text = (project / "tools/gitlab_setup.py").read_text()
+    block = re.search(r"^# /// script\n(.*?)^# ///$", text, re.DOTALL | re.MULTILINE)
+    assert block
+    pins = tomllib.loads(re.sub(r"^# ?", "", block[1], flags=re.MULTILINE))["dependencies"]
+    assert f"python-gitlab=={version('python-gitlab')}" in pins
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
+    brought, todo = set(), [pin.partition("==")[0] for pin in pins]
+    while todo:
+        name = todo.pop()
+        if name not in brought:
+            brought.add(name)
+            needs = [need for need in requires(name) or [] if "extra ==" not in need]
+            todo += [re.split(r"[^\w.-]", need)[0].lower().replace("_", "-") for need in needs]
+    listing = (
+        "import sys; before = set(sys.modules); sys.path.insert(0, 'src');"
+        " import usecase.mlops.gitlab.cli, usecase.mlops.aws.event_connection;"
+        " print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    modules = run(sys.executable, "-c", listing, cwd=project).stdout.split()
+    assert "usecase" in modules
+    providers = {name: packages_distributions()[name] for name in modules if name in packages_distributions()}
+    assert providers.keys() >= {"gitlab", "pydantic", "boto3", "yaml", "requests"}
+    missing = {
+        name for name, found in providers.items() if not {each.lower().replace("_", "-") for each in found} & brought
+    }
+    assert missing == set()
