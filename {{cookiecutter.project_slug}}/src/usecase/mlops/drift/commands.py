@@ -16,7 +16,8 @@ MAX_REASONS = 10
 
 def add_to(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
-    parent.command()(monitor)
+    for command in (monitor, feedback, retrain):
+        parent.command()(command)
 
 
 def monitor(
@@ -51,3 +52,78 @@ def monitor(
     typer.echo(f"Report: {folder / PAGE}")
     if status := EXITS[verdict]:
         raise typer.Exit(status)
+
+
+def feedback(
+    data: Annotated[Path | None, typer.Option(help="Captured traffic, with the model's answers. Needed.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: inference_id, label, and perhaps row and time. Needed.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the results. Default: .local/feedback")] = None,
+) -> None:
+    """Join labels that came later to what was answered: quality over time and by group, and rows to train on."""
+    from usecase.mlops.contract import FILE_NAME, Contract
+    from usecase.mlops.drift import feedback as engine
+    from usecase.mlops.files import write_json
+
+    if data is None or labels is None:
+        raise UserError("feedback needs traffic and labels: data=FILE_OR_FOLDER labels=FILE")
+    contract = Contract.load(Path(FILE_NAME))
+    folder = output or Path(".local/feedback")
+    merged = engine.merge(data, labels, contract)
+    measured = engine.quality(merged, contract)
+    rows = engine.training_rows(merged, data, contract)
+    gaps = {name: engine.gaps(measured, name) for name in (measured[0]["metrics"] if measured else [])}
+    write_json(folder / "quality.json", {"labels": merged.counts, "quality": measured, "gaps": gaps})
+    rows.write_csv(folder / "training.csv")
+    typer.echo(", ".join(f"{count:,} {name}" for name, count in merged.counts.items()))
+    for entry in measured:
+        if not entry["column"]:
+            values = ", ".join(f"{name} {value:.4g}" for name, value in entry["metrics"].items() if value is not None)
+            typer.echo(f"{entry['period'] or 'all days':<11}{entry['rows']:>8,} rows  {values}")
+    if not measured:
+        typer.echo(f"too few labelled rows for a metric: {merged.rows.height} of {engine.MIN_ROWS}")
+    typer.echo(f"Quality: {folder / 'quality.json'}; {rows.height:,} rows to train on: {folder / 'training.csv'}")
+
+
+def retrain(
+    data: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet to train on. Default: the file that the contract names.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="A person's reason. Default: drift in the windows so far.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Folder of the monitor. Default: .local/monitor")] = None,
+) -> None:
+    """Train again when drift or a person asks, within the rules of the settings. The new version waits for approval."""
+    from datetime import UTC, datetime
+
+    from usecase.mlops import cli
+    from usecase.mlops.contract import FILE_NAME, Contract
+    from usecase.mlops.drift import monitor as engine
+    from usecase.mlops.drift import retraining
+    from usecase.mlops.drift.history import FILE_NAME as HISTORY
+    from usecase.mlops.drift.history import History
+    from usecase.mlops.files import file_sha256
+    from usecase.mlops.registry import open_registry
+    from usecase.mlops.settings import load_settings
+
+    folder, registry, now = output or engine.FOLDER, open_registry(), datetime.now(UTC)
+    rule = load_settings().retraining
+    trigger: retraining.Trigger | None
+    if reason:
+        trigger = retraining.Trigger(kind="manual", id=now.isoformat(), reason=reason)
+    else:
+        baseline = engine.baseline_of(registry, Contract.load(Path(FILE_NAME)))
+        trigger = retraining.drifted(History.load(folder / HISTORY).of(file_sha256(baseline)), rule)
+    if trigger is None:
+        typer.echo(f"not trained: no drift in {rule.violated} of {rule.windows} windows with the newest among them")
+        return
+    decision = retraining.claim(retraining.StateFile(folder / retraining.FILE_NAME), trigger, rule, now)
+    if not decision.start:
+        typer.echo(f"not trained: {decision.reason}")
+        return
+    typer.echo(f"training: {decision.reason}")
+    before = {package.version for package in registry.list()}
+    cli.run(data)
+    for package in registry.list():
+        if package.version not in before:
+            registry.annotate(package, retraining.metadata(trigger))
