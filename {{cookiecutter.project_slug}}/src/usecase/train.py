@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from usecase.mlops import contract, model
 from usecase.mlops.features import Preprocessor
 from usecase.mlops.job import run_job
+from usecase.mlops.model import save_model
 from usecase.mlops.training import Cluster, fit, read_channels, read_hyperparameters
 from usecase.preprocessing import add_features
 
@@ -33,12 +32,8 @@ def train(
     if not cluster.leader:
         return
 
-    for folder in (model_dir, output_dir):
-        folder.mkdir(parents=True, exist_ok=True)
-    model.add_code(code_dir, model_dir)
-    trained.booster.save_model(model_dir / model.FILE_NAME)
-    preprocessor.save(model_dir)
-    shutil.copyfile(input_dir / "preprocessor" / contract.FILE_NAME, model_dir / contract.FILE_NAME)
+    save_model(trained.booster, input_dir / "preprocessor", code_dir, model_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
     (output_dir / "training.json").write_text(json.dumps(trained.report, indent=1))
 
 

@@ -72,7 +72,7 @@ def test_text_and_bytes_are_answered_alike(model_dir: Path, body: bytes | str) -
 
 
 def test_the_accept_header_is_read(model_dir: Path) -> None:
-    content, media_type = answer(model_dir, "31\n", "text/csv", "application/json;q=0.9, */*")
+    content, media_type = answer(model_dir, "31\n", "text/csv", "text/csv;q=0.5, application/json")
     assert media_type == "application/json"
     assert content.startswith(b'{"predictions": ')
 

@@ -1,4 +1,7 @@
-"""The trained model as one folder: model.ubj, preprocessor.json, data_contract.yaml and code/. No pickle anywhere."""
+"""The trained model as one folder, without pickle anywhere.
+
+model.ubj, the same as model.onnx, preprocessor.json, data_contract.yaml, code/, and manifest.json with checksums.
+"""
 
 import shutil
 import tarfile
@@ -10,11 +13,15 @@ import numpy.typing as npt
 import polars as pl
 import xgboost as xgb
 
+from usecase.mlops import contract
 from usecase.mlops.contract import Contract, Scalar
 from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor
+from usecase.mlops.onnx_model import save_onnx
+from usecase.mlops.serving.manifest import write_manifest
+from usecase.mlops.serving.predictor import BOOSTER as FILE_NAME
+from usecase.mlops.serving.predictor import load_booster
 
-FILE_NAME = "model.ubj"
 ARCHIVE = "model.tar.gz"
 
 CODE = "code"
@@ -65,14 +72,7 @@ class Model:
 
 def load_model(folder: Path) -> Model:
     """Load a model folder as Train writes it. Raises UserError when a part is missing, damaged or foreign."""
-    file = folder / FILE_NAME
-    if not file.exists():
-        raise UserError(f"{file}: no such file: the model was not trained here, or its archive is incomplete")
-    booster = xgb.Booster()
-    try:
-        booster.load_model(file)
-    except xgb.core.XGBoostError:
-        raise UserError(f"{file}: is damaged or no XGBoost model") from None
+    booster = load_booster(folder)
     model = Model(booster, Preprocessor.load(folder), Contract.load(folder))
     if model.preprocessor.contract_sha256 != model.contract.sha256:
         raise UserError(f"{folder}: preprocessor.json and data_contract.yaml do not belong together: train again")
@@ -82,6 +82,20 @@ def load_model(folder: Path) -> Model:
             f" preprocessor.json makes {len(model.preprocessor.feature_names)}: train again"
         )
     return model
+
+
+def save_model(booster: xgb.Booster, preprocessor_dir: Path, code_dir: Path, model_dir: Path) -> None:
+    """Write all that answers from now on into `model_dir`: booster, its ONNX model, preprocessing, contract and code.
+
+    `preprocessor_dir` holds what Preprocess wrote. manifest.json, written last, has the checksum of each file.
+    """
+    model_dir.mkdir(parents=True, exist_ok=True)
+    add_code(code_dir, model_dir)
+    booster.save_model(model_dir / FILE_NAME)
+    save_onnx(booster, model_dir)
+    Preprocessor.load(preprocessor_dir).save(model_dir)
+    shutil.copyfile(preprocessor_dir / contract.FILE_NAME, model_dir / contract.FILE_NAME)
+    write_manifest(model_dir)
 
 
 def add_code(code_dir: Path, model_dir: Path) -> None:

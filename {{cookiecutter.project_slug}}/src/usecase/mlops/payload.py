@@ -1,43 +1,29 @@
-"""Requests and answers of the prediction service as bytes: CSV and JSON in, CSV and JSON out."""
-
-import json
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
+"""Requests and answers of the prediction service as frames: what handlers of one's own are made of."""
 
 import polars as pl
 
 from usecase.mlops.check import check_rows
 from usecase.mlops.contract import Contract
-from usecase.mlops.errors import UserError
 from usecase.mlops.model import Predictions
-from usecase.mlops.tables import parse_csv, unnamed
+from usecase.mlops.serving.answers import Answers, Options
+from usecase.mlops.serving.request import CSV, JSON, RequestError, choose_media_type, read_content_type
+from usecase.mlops.serving.rows import Cell, parse_rows
+from usecase.mlops.tables import unnamed
 
-CSV, JSON = "text/csv", "application/json"
-MEDIA_TYPES = (JSON, CSV)
-
-
-@dataclass
-class RequestError(Exception):
-    """A request that cannot be answered: status 4xx, one line for the client, and the cell if there is one."""
-
-    message: str
-    status: HTTPStatus = HTTPStatus.BAD_REQUEST
-    row: int | None = None
-    column: str | None = None
+__all__ = ["CSV", "JSON", "RequestError", "choose_media_type", "read_rows", "typed_features", "write_predictions"]
 
 
 def read_rows(body: bytes, content_type: str) -> pl.DataFrame:
     """Rows (n) of text cells; columns are `unnamed` when the request is CSV or lists. Raises RequestError."""
-    media_type = content_type.split(";")[0].strip().lower()
-    if media_type not in MEDIA_TYPES:
-        raise RequestError(
-            f"content type {media_type or 'missing'!r}: send {' or '.join(MEDIA_TYPES)}",
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
-    if not body.strip():
-        raise RequestError("the body is empty: send at least one row")
-    return _read_csv(body) if media_type == CSV else _read_json(body)
+    rows = parse_rows(body, read_content_type(content_type), ())
+    names = rows.names
+    if names is None:
+        names = [unnamed(position) for position in range(len(rows.rows[0] or ()))]
+    for number, row in enumerate(rows.rows, start=1):
+        if row is None or len(row) != len(names):
+            raise RequestError(f"row {number} has {len(row or ())} cells, row 1 has {len(names)}", row=number)
+    cells = [[_text(cell) for cell in row or ()] for row in rows.rows]
+    return pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
 def typed_features(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -55,6 +41,12 @@ def typed_features(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     return checked.frame
 
 
+def write_predictions(predictions: Predictions, accept: str) -> bytes:
+    """JSON {"predictions": [{"prediction", "probability"}]}, or CSV lines `prediction,probability` without a header."""
+    answers = Answers(predictions.values, predictions.classes, "", predictions.probabilities)
+    return answers.write(accept, Options())
+
+
 def _named(rows: pl.DataFrame, features: list[str]) -> pl.DataFrame:
     first = ["" if cell is None else str(cell) for cell in rows.row(0)]
     if not set(first) & set(features):
@@ -70,76 +62,8 @@ def _named(rows: pl.DataFrame, features: list[str]) -> pl.DataFrame:
     return rows.slice(1).rename(dict(zip(rows.columns, first, strict=True)))
 
 
-def write_predictions(predictions: Predictions, accept: str) -> bytes:
-    """JSON {"predictions": [{"prediction", "probability"}]}, or CSV lines `prediction,probability` without a header."""
-    records: list[dict[str, Any]] = [{"prediction": value} for value in predictions.values]
-    if predictions.probabilities is not None:
-        for record, row in zip(records, predictions.probabilities, strict=True):
-            record["probability"] = round(float(row.max()), 6)
-    if accept == JSON:
-        return json.dumps({"predictions": records}).encode()
-    return pl.DataFrame(records).write_csv(include_header=False).encode()
-
-
-def choose_media_type(accept: str) -> str:
-    """The media type to answer with: the first of the Accept header that we have. Raises RequestError (406)."""
-    for part in accept.split(","):
-        media_type = part.split(";")[0].strip().lower()
-        if media_type in ("", "*/*", "application/*"):
-            return JSON
-        if media_type in MEDIA_TYPES:
-            return media_type
-        if media_type == "text/*":
-            return CSV
-    raise RequestError(f"accept {accept!r}: this service answers {' or '.join(MEDIA_TYPES)}", HTTPStatus.NOT_ACCEPTABLE)
-
-
-def _read_csv(body: bytes) -> pl.DataFrame:
-    try:
-        return parse_csv(body, "the body", header=False)
-    except UserError as error:
-        raise RequestError(str(error)) from None
-
-
-def _read_json(body: bytes) -> pl.DataFrame:
-    try:
-        content = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the body is not valid JSON: {error}") from None
-    rows = content.get("instances", [content]) if isinstance(content, dict) else content
-    if not isinstance(rows, list) or not rows:
-        raise RequestError('send {"instances": [{"column": value, ...}, ...]} with at least one row')
-    first = rows[0]
-    if not isinstance(first, dict | list) or any(type(row) is not type(first) for row in rows) or not first:
-        raise RequestError("each row must be an object of column and value, or a list of values in contract order")
-    records: list[dict[str, Any]] = rows
-    if isinstance(first, list):
-        for number, row in enumerate(rows, start=1):
-            if len(row) != len(first):
-                raise RequestError(f"row {number} has {len(row)} cells, row 1 has {len(first)}", row=number)
-        records = [{unnamed(position): cell for position, cell in enumerate(row)} for row in rows]
-    columns = dict.fromkeys(name for record in records for name in record)
-    cells = {
-        name: [_text(record.get(name), number, name) for number, record in enumerate(records, 1)] for name in columns
-    }
-    return pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.String))
-
-
-def _text(cell: Any, row: int, column: str) -> str | None:
-    """A JSON cell as the text that a CSV would hold."""
-    if isinstance(cell, dict | list):
-        raise RequestError(
-            f"row {row}, column {column!r}: a cell holds one value, not a list or an object", row=row, column=column
-        )
-    if cell is None:
+def _text(cell: Cell) -> str | None:
+    """A cell as the text that a CSV would hold."""
+    if cell is None or cell == "":
         return None
-    text = cell if isinstance(cell, str) else str(cell).lower() if isinstance(cell, bool) else repr(cell)
-    try:
-        (text + column).encode()
-    except UnicodeEncodeError:
-        raise RequestError(f"row {row}: text holds half a character (a lone surrogate)", row=row) from None
-    return text
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON: send null for a missing value")
+    return cell if isinstance(cell, str) else str(cell).lower() if isinstance(cell, bool) else str(cell)

@@ -1,0 +1,90 @@
+"""Command line of the container; SageMaker sets the environment variables and passes the word `serve`.
+
+Nothing but the standard library is imported before the code of the model is in place.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from usecase.mlops.errors import UserError
+from usecase.mlops.job import run_job
+
+
+def main() -> None:
+    """Serve a model folder. Raises UserError."""
+    arguments = _arguments()
+    _use_code_of(arguments.model_dir)
+    listener = _listen(arguments.host, arguments.port)
+    print(f"serving on http://{arguments.host}:{arguments.port} (Ctrl-C stops)", flush=True)
+    if not hasattr(os, "fork"):  # Windows: one process, nobody to replace it
+        sys.exit(_work(arguments, listener, lambda: None))
+    from usecase.mlops.serving.workers import Supervisor
+
+    sys.exit(Supervisor(arguments.workers, lambda on_ready: _work(arguments, listener, on_ready)).run())
+
+
+def _work(arguments: argparse.Namespace, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    from usecase.mlops.serving.app import Limits, Service
+    from usecase.mlops.serving.log import Log
+    from usecase.mlops.serving.server import run_worker
+
+    limits = Limits(max_payload=arguments.max_payload_mb * 2**20, answer_seconds=arguments.timeout)
+    prometheus = arguments.metrics == "prometheus"
+    batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
+    service = Service(arguments.model_dir, limits, Log(), arguments.model_version, batch, prometheus)
+    return run_worker(listener, service, on_ready, emf=not prometheus)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="usecase.mlops.serving", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["serve"], default="serve")
+    parser.add_argument("--model-dir", type=Path, default=Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model")))
+    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 - SageMaker reaches the container from outside of it
+    parser.add_argument("--port", type=int, default=_number("SAGEMAKER_BIND_TO_PORT", 8080, 65535))
+    parser.add_argument("--max-payload-mb", type=int, default=_number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 1000))
+    workers = _number("SAGEMAKER_MODEL_SERVER_WORKERS", os.cpu_count() or 1, 256)
+    parser.add_argument("--workers", type=int, default=workers, help="processes; default: one per core")
+    timeout = _number("SAGEMAKER_MODEL_SERVER_TIMEOUT", 55, 3600)
+    parser.add_argument("--timeout", type=int, default=timeout, help="seconds for an answer")
+    parser.add_argument("--metrics", choices=["emf", "prometheus"], default="emf", help="lines of the log, or /metrics")
+    parser.add_argument("--model-version", default=os.environ.get("MODEL_VERSION", ""), help="said in each answer")
+    return parser.parse_args()
+
+
+def _number(variable: str, default: int, maximum: int) -> int:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdigit() or not 1 <= int(text) <= maximum:
+        raise UserError(f"{variable}={text[:40]!r}: must be a whole number from 1 to {maximum}")
+    return int(text)
+
+
+def _use_code_of(model_dir: Path) -> None:
+    """Start this program again with the code that the model was trained with, when the model folder holds it.
+
+    A feature that changed since then must not change the answers of a model that is already approved.
+    """
+    code = (model_dir / "code").absolute()
+    if (code / "usecase").is_dir() and not Path(__file__).is_relative_to(code):
+        environment = {**os.environ, "PYTHONPATH": str(code)}
+        os.execve(sys.executable, [sys.executable, "-m", "usecase.mlops.serving", *sys.argv[1:]], environment)  # noqa: S606
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The bound port, before the model is loaded: a port in use is said at once."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(f"port {port}: {error.strerror}: stop what uses it, or pass port=N") from None
+    return listener
+
+
+if __name__ == "__main__":
+    run_job(main)
