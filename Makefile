@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
-PYTEST := $(BIN)/pytest --numprocesses auto
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 
 # uv does not read pip's settings; both shall use the same index and certificates, also in the projects that tests bake.
 ifdef PIP_INDEX_URL

@@ -1,8 +1,5 @@
 """What every test of the template may use: a quiet, hermetic environment and the template at a tag."""
 
-import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import baking
-from delivery import run, tool
 from plans import ROOTS, Plans, planned, repository
+from providers import started
 
 GIT_CONFIG = """
 [user]
@@ -72,37 +69,11 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"TF_CLI_CONFIG_FILE": str(settings), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 
 
-# The keys of nobody, so that the provider starts; nobody is asked what they are good for.
-OFFLINE = {"AWS_ACCESS_KEY_ID": "offline", "AWS_SECRET_ACCESS_KEY": "offline", "AWS_EC2_METADATA_DISABLED": "true"}
-
-
 @pytest.fixture(scope="session")
 def running_provider(provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`provider` with one process of it for all commands: to start its 700 MB anew takes each of them seconds.
-
-    For what needs no account: the process has its own environment, and a command's does not reach it.
-    """
-    folder = tmp_path_factory.mktemp("provider")
-    shutil.copy(baking.ROOT / baking.PROJECT_FOLDER / "terraform/modules/key/versions.tf", folder)
-    made = run(tool("terraform"), "init", cwd=folder, env=provider)
-    assert made.returncode == 0, made.stderr
-    program = next(folder.glob(".terraform/providers/*/*/*/*/*/terraform-provider-aws*"))
-    quiet = {"TF_LOG_PROVIDER": "off", "TF_LOG_SDK": "off"}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | OFFLINE | quiet
-    log = folder / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen([program, "-debug"], stdout=stream, stderr=stream, env=environment)
-    try:
-        for _ in range(1200):
-            if found := re.search(r"TF_REATTACH_PROVIDERS='(.+)'", log.read_text()):
-                break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        assert found, log.read_text()
-        yield provider | OFFLINE | {"TF_REATTACH_PROVIDERS": found[1]}
-    finally:
-        process.terminate()
-        process.wait(30)
+    """`provider`, started once for all commands; for those that need no account."""
+    with started(provider, tmp_path_factory.mktemp("provider")) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ and taken down.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import delivery
 from delivery import run, tool
+from providers import started
 
 ACCOUNT = "123456789012"  # moto's
 REGION = "eu-central-1"
@@ -45,16 +47,21 @@ gateway: { enabled: true }
 UNCHANGED = 0
 
 
+@pytest.fixture(scope="session")
+def moto_provider(
+    aws: str, provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The provider, for which AWS is moto."""
+    with started(provider, tmp_path_factory.mktemp("moto_provider"), AWS_ENDPOINT_URL=aws) as environment:
+        yield environment
+
+
 class Stack:
     """The roots of one environment of a fresh repository."""
 
-    def __init__(self, project: Path, environment: str, aws: str, provider: dict[str, str]) -> None:
+    def __init__(self, project: Path, environment: str, provider: dict[str, str]) -> None:
         self.project, self.environment = project, environment
-        self.outside = provider | {
-            "AWS_ENDPOINT_URL": aws,
-            "AWS_CA_BUNDLE": "",
-            "TF_DATA_DIR": f".terraform-{environment}",
-        }
+        self.outside = provider | {"TF_DATA_DIR": f".terraform-{environment}"}
 
     def terraform(self, root: str, *arguments: str) -> CompletedProcess[str]:
         folder = self.project / "terraform" / root
@@ -105,9 +112,9 @@ def package(environment: str, version: int) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_an_environment_is_built_released_to_and_taken_down(
-    environment: str, project: Path, aws: str, provider: dict[str, str]
+    environment: str, project: Path, moto_provider: dict[str, str]
 ) -> None:
-    stack = Stack(project, environment, aws, provider)
+    stack = Stack(project, environment, moto_provider)
     stack.apply("platform")
     stack.assert_unchanged("platform")
     facts = stack.outputs("platform")["platform"]
