@@ -33,14 +33,15 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(repository: Path, builder: str, status: int = 0) -> None:
     program = repository / "bin" / builder
-    program.write_text(f'#!/bin/sh\nfor word; do echo "$word"; done > told\nexit {status}\n')
+    told = 'for word; do echo "$word"; done > told; echo "$BUILDX_NO_DEFAULT_ATTESTATIONS" > setting'
+    program.write_text(f"#!/bin/sh\n{told}\nexit {status}\n")
     program.chmod(0o755)
 
 
 @pytest.mark.parametrize(
     ("builder", "own"),
     [
-        ("docker", ["--file=container/Dockerfile", "--tag=churn:0123456789ab", "--provenance=false"]),
+        ("docker", ["--file=container/Dockerfile", "--tag=churn:0123456789ab"]),
         ("podman", ["--file=container/Dockerfile", "--tag=churn:0123456789ab", "--format=docker"]),
         ("buildah", ["--file=container/Dockerfile", "--tag=churn:0123456789ab", "--format=docker"]),
     ],
@@ -51,6 +52,7 @@ def test_the_image_bears_the_commit_and_has_docker_s_format(builder: str, own: l
     image.build(said.append)
     told = (repository / "told").read_text().splitlines()
     assert told == ["build", *own, "--build-arg=GIT_SHA=0123456789abcdef-dirty", "."]
+    assert (repository / "setting").read_text() == "1\n"
     assert said == [f"{builder} builds churn:0123456789ab", "Built churn:0123456789ab"]
 
 

@@ -16,8 +16,8 @@ from usecase.mlops.settings import load_settings
 DOCKERFILE = Path("container/Dockerfile")
 ARCHIVE = Path(".local/image.tar")  # buildctl has no images of its own: it writes a file that `docker load` reads
 BUILDERS = ("docker", "podman", "buildah", "buildctl")  # in the order in which they are looked for
-# SageMaker takes Docker's media types, not OCI's.
-DOCKER_FORMAT = {"docker": "--provenance=false", "podman": "--format=docker", "buildah": "--format=docker"}
+# The Dockerfile needs BuildKit. Without attestations an image has Docker's media types: SageMaker takes no OCI's.
+DOCKER_SETTINGS = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
 def build(say: Callable[[str], None]) -> None:
@@ -35,7 +35,7 @@ def build(say: Callable[[str], None]) -> None:
     say(f"{builder} builds {name}")
     if builder == "buildctl":
         ARCHIVE.parent.mkdir(exist_ok=True)
-    finished = subprocess.run([builder, *_words(builder, name)], check=False)
+    finished = subprocess.run([builder, *_words(builder, name)], env={**os.environ, **DOCKER_SETTINGS}, check=False)
     if finished.returncode:
         raise UserError(f"{builder} ended with status {finished.returncode}: what it says stands above")
     say(f"Built {name}" + (f"; docker load --input {ARCHIVE}" if builder == "buildctl" else ""))
@@ -47,7 +47,9 @@ def _words(builder: str, name: str) -> Iterator[str]:
         yield from ("build", "--frontend=dockerfile.v0", "--local=context=.", f"--local=dockerfile={DOCKERFILE.parent}")
         yield f"--output=type=docker,name={name},dest={ARCHIVE}"
     else:
-        yield from ("build", f"--file={DOCKERFILE}", f"--tag={name}", DOCKER_FORMAT[builder])
+        yield from ("build", f"--file={DOCKERFILE}", f"--tag={name}")
+        if builder != "docker":
+            yield "--format=docker"
     given = {
         "GIT_SHA": git_sha(),
         "REGISTRY": os.environ.get("IMAGE_REGISTRY"),
