@@ -198,7 +198,7 @@ def reject(
 
 @app.command()
 def serve(port: Port = None) -> None:
-    """Serve the latest approved version on this machine: GET /ping, POST /invocations."""
+    """Serve the latest approved version on this machine: POST /invocations, GET /ping, /docs and /metrics."""
     package = _registry().latest_approved()
     package.verify()
 
@@ -210,6 +210,7 @@ def serve(port: Port = None) -> None:
         unpack(package.model_data, Path(folder))
         typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
         options = {"model-dir": folder, "port": port or settings.port, "max-payload-mb": settings.max_payload_mb}
+        options |= {"model-version": package.version, "workers": 1, "metrics": "prometheus"}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", *words]
         service = subprocess.Popen(command)
