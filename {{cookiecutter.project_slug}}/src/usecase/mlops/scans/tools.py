@@ -1,13 +1,12 @@
 """Programs of others that scans run: Python packages of an exact version, from the index that uv is set to."""
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from usecase.mlops.errors import UserError
+from usecase.mlops.programs import uv_command
 
 BANDIT = "bandit==1.9.4"
 CHECKOV = "checkov==3.3.30"
@@ -24,9 +23,8 @@ Finished = subprocess.CompletedProcess[str]
 
 def uv(*arguments: str) -> Finished:
     """Run uv; its exit status is left to the caller. Raises UserError when there is none."""
-    program = os.environ.get("UV") or shutil.which("uv") or ".uv/bin/uv"
     try:
-        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run([uv_command(), *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise UserError("uv is not installed: run make setup, or see https://docs.astral.sh/uv/") from None
 
