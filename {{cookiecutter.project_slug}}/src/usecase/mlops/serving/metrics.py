@@ -121,4 +121,4 @@ def _label(name: str, value: str) -> str:
     if not name:
         return ""
     escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return '{%s="%s"}' % (name, escaped)  # noqa: UP031 - two braces side by side are Jinja's
+    return "{" + f'{name}="{escaped}"' + "}"  # in pieces: a brace beside a brace or a percent sign is Jinja's
