@@ -225,7 +225,8 @@ def read(project: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The expanded configuration, and its jobs; read once for a project that nobody changes."""
     text = "".join(path.read_text() for path in [project / ".gitlab-ci.yml", *sorted(project.glob(".gitlab/ci/*.yml"))])
     config = _read(project, text)
-    return config, gitlab_ci.jobs_of(config)
+    defaults = yaml.safe_load(gitlab_ci.split_header((project / ".gitlab-ci.yml").read_text())[1])["default"]
+    return config, {name: {**defaults, **job} for name, job in gitlab_ci.jobs_of(config).items()}
 
 
 @functools.cache
@@ -297,7 +298,8 @@ def access(project: Path) -> list[str]:
 
 def scripts(project: Path) -> list[str]:
     """Shell that does not parse, line by line (Alpine images have no bash), and what shellcheck warns of."""
-    lines, files = {}, []
+    lines: dict[tuple[str, str], None] = {}
+    files = []
     folder = project.parent / "shell"
     folder.mkdir(exist_ok=True)
     for name, job in read(project)[1].items():
@@ -306,7 +308,7 @@ def scripts(project: Path) -> list[str]:
         lines |= {(name, line): None for line in own + after}
         file = folder / f"{name.replace(':', '-')}.sh"
         known = sorted({*re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", "\n".join(own))})
-        file.write_text("\n".join(["#!/bin/bash", *(f': "${{{v}:=}}"' for v in known), *own]) + "\n")
+        file.write_text("\n".join(["#!/bin/bash", "set -e", *(f': "${{{v}:=}}"' for v in known), *own]) + "\n")
         files.append(file)
     found = []
     for name, line in lines:
@@ -379,8 +381,9 @@ FAULTS: list[tuple[Check, str, str, str, str]] = [
     (schema, f"{CI}/aws.yml", "      aud: $AWS_AUDIENCE", "      audience: x", "aud"),
     (waiting, f"{CI}/image.yml", "dependencies]", "dependencies, build-image]", "needs build-image"),
     (structure, f"{CI}/lint.yml", "needs: []", "needs: [tests]", "tests"),
-    (structure, f"{CI}/lint.yml", "needs: []", "needs: [publish-image]", "waits for itself"),
-    (structure, f"{CI}/dev.yml", "needs: [terraform-program]", 'needs: ["verify:prod"]', "waits for itself"),
+    (structure, f"{CI}/lint.yml", "needs: []", "needs: [publish-image]", "future stage"),
+    (structure, f"{CI}/approve.yml", "needs: []", "needs: [approve-model]", "approve-model waits for itself"),
+    (structure, f"{CI}/dev.yml", 'needs: ["deploy:dev"]', 'needs: ["smoke:dev"]', "smoke:dev waits for itself"),
     (structure, f"{CI}/lint.yml", "stage: lint", "stage: check", "check"),
     (structure, f"{CI}/lint.yml", "[.uv, .on-change]", "[.uv]", "no rules"),
     (structure, ".gitlab-ci.yml", "  timeout: 15 minutes\n", "", "misses a default"),
@@ -400,7 +403,7 @@ FAULTS: list[tuple[Check, str, str, str, str]] = [
     (access, f"{CI}/dev.yml", "usecase plan --env dev", "usecase deploy --env dev", "only reads"),
     (scripts, f"{CI}/security.yml", ":+$CI_MERGE_REQUEST_DIFF_BASE_SHA..}", ":+x", "gitleaks"),
     (scripts, f"{CI}/test.yml", "usecase pipeline --check", "usecase pipeline (--check", "pipeline-definition"),
-    (scripts, f"{CI}/train.yml", "cat started.txt", "cd $(mktemp)", "SC2164"),
+    (scripts, f"{CI}/train.yml", "cat started.txt", "test -n $CI_JOB_ID", "SC2070"),
     (pins, ".gitlab-ci.yml", "image: $PYTHON_IMAGE", "image: python:3.12.1", "not a variable"),
     (pins, ".gitlab-ci.yml", "uv:0.13.8-python3.12-trixie", "uv:latest", "no exact version"),
     (pins, f"{CI}/security.yml", "$IMAGE_REGISTRY/", "docker.io/", "ignores IMAGE_REGISTRY"),
@@ -421,9 +424,9 @@ def test_a_planted_fault_is_found(check: Check, file: str, old: str, new: str, c
     assert complaint in "\n".join(check(broken))
 
 
-@pytest.mark.parametrize("condition", ["$A = 1", "$A =~ $B $C", '$A == "1" and'])
+@pytest.mark.parametrize("condition", ["$A = 1", "$A $B", '$A == "1" and'])
 def test_a_condition_that_gitlab_would_refuse_is_refused(condition: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(condition)):
+    with pytest.raises(ValueError, match="evaluate"):
         gitlab_ci.holds(condition, {"A": "x"})
 
 

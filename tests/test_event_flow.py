@@ -20,7 +20,7 @@ ROLES = {f"AWS_{name}_ROLE_ARN": "arn:aws:iam::111111111111:role/r" for name in 
 TO_PROD = {"deploy:dev", "smoke:dev", "stop:dev", "deploy:qa", "integration:qa", "deploy:prod", "verify:prod"}
 
 
-def sample(status: str, arn: str = VERSION) -> dict[str, Any]:
+def sample(status: str, arn: str = VERSION) -> Any:
     """An event as SageMaker sends it (Developer Guide, "Model package state change")."""
     group, _, number = arn.removeprefix(PREFIX).partition("/")
     return {
@@ -57,7 +57,7 @@ def planned(project: Path, running_provider: dict[str, str]) -> dict[str, dict[s
     return {item["address"]: item["change"]["after"] for item in plan["resource_changes"]}
 
 
-def requests(planned: dict[str, dict[str, Any]], told: dict[str, Any]) -> list[dict[str, Any]]:
+def requests(planned: dict[str, dict[str, Any]], told: Any) -> list[dict[str, Any]]:
     """Bodies that the rules send to GitLab's trigger for an event."""
     found = []
     for address, rule in planned.items():
@@ -150,7 +150,7 @@ def test_a_version_that_waits_is_shown_to_the_steward(
     ],
     ids=["other group", "group of a like name", "other service", "other event", "other status"],
 )
-def test_what_is_not_about_this_model_starts_nothing(told: dict[str, Any], planned: dict[str, dict[str, Any]]) -> None:
+def test_what_is_not_about_this_model_starts_nothing(told: Any, planned: dict[str, dict[str, Any]]) -> None:
     assert requests(planned, told) == []
 
 

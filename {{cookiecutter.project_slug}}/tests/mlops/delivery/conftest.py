@@ -1,4 +1,4 @@
-"""GitLab and a registry of images over HTTP, beside the account, the repository and the Terraform of the tests next door."""
+"""GitLab and a registry of images over HTTP, beside account, repository and Terraform of the tests next door."""
 
 import hashlib
 import json
@@ -82,7 +82,9 @@ class FakeGitLab:
         parts = place.path.removeprefix("/api/v4/projects/7/").split("/")
         if self.refuse:
             return _json(self.refuse, {"message": "no"})
-        if headers.get("private-token") != TOKEN and not (headers.get("job-token") == JOB_TOKEN and parts == ["releases"]):
+        if headers.get("private-token") != TOKEN and not (
+            headers.get("job-token") == JOB_TOKEN and parts == ["releases"]
+        ):
             return _json(401, {"message": "401 Unauthorized"})
         if method == "GET":
             found = self._list(parts, page)
@@ -113,7 +115,10 @@ class FakeGitLab:
         if parts[0] == "merge_requests":
             self.notes.setdefault(int(parts[1]), []).append(given)
         elif parts == ["issues"]:
-            made = given | {"iid": len(self.issues) + 1, "web_url": f"https://gitlab.test/issues/{len(self.issues) + 1}"}
+            made = given | {
+                "iid": len(self.issues) + 1,
+                "web_url": f"https://gitlab.test/issues/{len(self.issues) + 1}",
+            }
             self.issues.append(made)
             return _json(201, made)
         elif parts == ["pipeline"]:

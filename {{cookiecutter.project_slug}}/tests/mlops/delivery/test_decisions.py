@@ -154,7 +154,13 @@ def test_a_version_of_somebody_else_is_refused(
     ],
 )
 def test_a_gitlab_that_cannot_be_used_is_one_line(
-    variable: str, value: str, complaint: str, record: Account, gitlab: FakeGitLab, usecase: Usecase, monkeypatch: pytest.MonkeyPatch
+    variable: str,
+    value: str,
+    complaint: str,
+    record: Account,
+    gitlab: FakeGitLab,
+    usecase: Usecase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(variable, value)
     monkeypatch.setattr("time.sleep", lambda _: None)
@@ -170,7 +176,9 @@ def test_a_poll_starts_one_pipeline_for_each_decision(
 ) -> None:
     approve_in_poll_mode(repository)
     live, *_ = [record.version() for _ in range(10)]
-    rejected, approved, pending = (record.version(status) for status in ("Rejected", "Approved", "PendingManualApproval"))
+    rejected, approved, pending = (
+        record.version(status) for status in ("Rejected", "Approved", "PendingManualApproval")
+    )
     put_record(aws, live)
     record.update(live, ModelApprovalStatus="Rejected")  # revoked, and older than what is looked at
     for _ in range(2):

@@ -45,8 +45,8 @@ def test_exactly_the_version_of_the_event_is_deployed_and_a_duplicate_changes_no
     assert plan["values"][0]["model_package_arn"] == arn
     before = record_of(aws)
     assert before["package_arn"] == arn
-    url = f"https://{REGION}.console.aws.amazon.com/sagemaker/home?region={REGION}#/endpoints/churn-dev"
-    assert (repository / "deploy.env").read_text() == f"ENVIRONMENT_URL={url}\n"
+    page = f"{REGION}.console.aws.amazon.com/sagemaker/home?region={REGION}#/endpoints/churn-dev"
+    assert (repository / "deploy.env").read_text() == f"ENVIRONMENT_PAGE={page}\n"
     terraform.plans("serving")
     status, out, _ = usecase("ci", "deliver", "--env", "dev", "--model", arn)
     assert status == 0
@@ -94,12 +94,12 @@ def test_a_version_is_copied_with_its_image_and_the_copy_is_deployed(
     source, source_address, target, target_address = images
     digest = source.add("abc", DOCKER, [b"config", b"layer"])
     there = session_in(RECORD, REGION)
-    facts = facts_of("churn", "dev", RECORD) | {"image_repository_url": f"{RECORD}.dkr.ecr.{REGION}.amazonaws.com/churn"}
+    facts = facts_of("churn", "dev", RECORD) | {
+        "image_repository_url": f"{RECORD}.dkr.ecr.{REGION}.amazonaws.com/churn"
+    }
     there.client("ssm").put_parameter(Name="/churn/dev/platform", Type="String", Value=json.dumps(facts))
     for connection, bucket in ((there, "churn-dev-artifacts"), (aws, "churn-qa-artifacts")):
-        connection.client("s3").create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        connection.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     sagemaker_backends[RECORD][REGION].create_model_package_group("churn", "", [])
     run = Run(tmp_path / "run")
     image = f"{RECORD}.dkr.ecr.{REGION}.amazonaws.com/churn@{digest}"
@@ -115,7 +115,7 @@ def test_a_version_is_copied_with_its_image_and_the_copy_is_deployed(
         Repository, "of_ecr", lambda _, address: Repository(places[address[:12]], "AWS", "password", scheme="http")
     )
     terraform.plans("platform", aws_route_table=["create"])
-    status, out, err = usecase("ci", "deliver", "--env", "qa", "--model", package.arn)
+    _, out, err = usecase("ci", "deliver", "--env", "qa", "--model", package.arn)
     assert "has no model in its state" in err, err  # this Terraform applies nothing
     copy = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn/1"
     assert f"version 1 of dev is version 1: {copy}" in out
@@ -176,7 +176,10 @@ def test_the_published_image_reaches_the_registry_that_sagemaker_reads(
     monkeypatch.setattr(
         repository, "of_ecr", lambda *_: Repository(target_address, "AWS", "password", scheme="http"), raising=False
     )
-    for folder, image in (("", "g.test/data/churn/usecase"), ("Teams/churn_2/", "g.test/data/churn/usecase-teams-churn-2")):
+    for folder, image in (
+        ("", "g.test/data/churn/usecase"),
+        ("Teams/churn_2/", "g.test/data/churn/usecase-teams-churn-2"),
+    ):
         monkeypatch.setenv("PROJECT_DIR", folder)
         target.manifests.clear()
         assert usecase("ci", "image", "--commit", "abc")[0] == 0
@@ -189,15 +192,15 @@ def test_the_published_image_reaches_the_registry_that_sagemaker_reads(
 def test_each_request_must_be_answered_in_time(
     record: Account, repository: Path, usecase: Usecase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = "schema:\n  fields:\n  - {name: age, type: integer, role: feature}\n  - {name: left, type: boolean, role: target}\n"
-    (repository / "data_contract.yaml").write_text(f"name: people\npath: rows.csv\n{fields}")
+    fields = "- {name: age, type: integer, role: feature}\n  - {name: left, type: boolean, role: target}"
+    (repository / "data_contract.yaml").write_text(f"name: people\npath: rows.csv\nschema:\n  fields:\n  {fields}\n")
     (repository / "rows.csv").write_text("age,left\n" + "1,true\n" * 30)
-    asked: list[bytes] = []
+    asked: list[tuple[object, object]] = []
     answers = {"text": b'{"predictions": [{"score": 1}]}'}
 
     class Runtime:
         def invoke_endpoint(self, **request: object) -> dict[str, io.BytesIO]:
-            asked.append(bytes(str(request["EndpointName"]), "utf-8") + b" " + bytes(request["Body"]))  # type: ignore[call-overload]
+            asked.append((request["EndpointName"], request["Body"]))
             return {"Body": io.BytesIO(answers["text"])}
 
     client = boto3.Session.client
@@ -209,7 +212,7 @@ def test_each_request_must_be_answered_in_time(
     status, out, err = usecase("ci", "ask", "--env", "dev", "--requests", "30", "--workers", "4")
     assert (status, err) == (0, ""), err
     assert "churn-dev: 30 requests" in out
-    assert set(asked) == {b"churn-dev age\n1\n"}
+    assert set(asked) == {("churn-dev", b"age\n1\n")}
     answers["text"] = b'{"predictions": []}'
     assert "one row was sent, the answer is" in usecase("ci", "ask", "--env", "dev")[2]
     answers["text"] = b'{"predictions": [1]}'
@@ -225,7 +228,13 @@ def test_a_tag_becomes_one_release(
     (repository / "docs/model_card.md").write_text("# Words\n")
     (repository / "gl-sbom.cdx.json").write_text("{}")
     git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com")
-    for words in ("init -q", "commit -q --allow-empty -m first", "tag v1.0.0", "commit -q --allow-empty -m second", "tag v1.1.0"):
+    for words in (
+        "init -q",
+        "commit -q --allow-empty -m first",
+        "tag v1.0.0",
+        "commit -q --allow-empty -m second",
+        "tag v1.1.0",
+    ):
         subprocess.run([*git, *words.split()], check=True)
     for tag in ("v1.0.0", "v1.1.0", "v1.1.0"):
         monkeypatch.setenv("CI_COMMIT_TAG", tag)

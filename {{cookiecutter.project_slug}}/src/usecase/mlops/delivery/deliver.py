@@ -19,7 +19,7 @@ from usecase.mlops.promotion import prepare
 from usecase.mlops.sections import Environment
 from usecase.mlops.settings import Settings
 
-DOTENV = Path("deploy.env")  # GitLab's report of variables: the address of the environment
+DOTENV = Path("deploy.env")  # GitLab's report of variables: the address of the environment, without https://
 RECORD_PROFILE = "record"  # of AWS's configuration file: the role that reads the registry of record
 Say = Callable[[str], None]
 
@@ -88,7 +88,7 @@ def _write_address(settings: Settings) -> None:
     """Where a person looks at what serves: SageMaker's page in the console."""
     partition = "aws-cn" if settings.aws_region.startswith("cn-") else ""
     partition = "aws-us-gov" if settings.aws_region.startswith("us-gov-") else partition
-    console = f"https://{settings.aws_region}.{CONSOLES.get(partition, 'console.aws.amazon.com')}"
+    console = f"{settings.aws_region}.{CONSOLES.get(partition, 'console.aws.amazon.com')}"
     name = endpoint_name(settings.project, settings.environment)
-    url = f"{console}/sagemaker/home?region={settings.aws_region}#/endpoints/{name}"
-    DOTENV.write_text(f"ENVIRONMENT_URL={url}\n", encoding="utf-8")
+    page = f"{console}/sagemaker/home?region={settings.aws_region}#/endpoints/{name}"
+    DOTENV.write_text(f"ENVIRONMENT_PAGE={page}\n", encoding="utf-8")
