@@ -135,7 +135,7 @@ def test_a_uv_that_cannot_start_is_no_reason_to_lose_the_project(template: Path,
 @pytest.fixture
 def gitlab(uv: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitLab]:
     """A GitLab, and a uv that starts the set-up with the libraries of this Python; without one, it locks nothing."""
-    uv.write_text(f'#!/bin/sh\necho $$ > "$0.pid"\ntest "$1" = run || exit 1\nshift 2\nexec "{sys.executable}" "$@"\n')
+    uv.write_text(f'#!/bin/sh\ntest "$1" = run || exit 1\necho $$ > "$0.pid"\nshift 2\nexec "{sys.executable}" "$@"\n')
     monkeypatch.setenv("GITLAB_TOKEN", gitlab_fake.TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with gitlab_fake.running() as fake:
@@ -163,7 +163,7 @@ def test_yes_creates_the_whole_project_and_pushes(
     assert_is_complete(gitlab, tmp_path / "tumour-diagnosis")
 
 
-@pytest.mark.parametrize("number", [1, 8, 12])  # the project, the push, the last of what Free needs
+@pytest.mark.parametrize("number", [1, 8, 13])  # the project, the push, the last one
 def test_killed_at_a_write_the_project_stays_and_the_command_it_names_goes_on(
     number: int, template: Path, tmp_path: Path, gitlab: FakeGitLab, uv: Path
 ) -> None:

@@ -27,6 +27,7 @@ import gitlab_fake
 from delivery import replace, run
 from gitlab_contract import FREE, PREMIUM
 from gitlab_fake import GROUP, TOKEN, FakeGitLab
+from test_code import imported
 
 ACCOUNT = "123456789012"  # of moto
 ACCOUNTS = {f"aws_account_{name}": ACCOUNT for name in ("dev", "qa", "prod")}
@@ -700,23 +701,16 @@ def test_the_script_brings_every_library_that_is_imported(project: Path) -> None
     pins = tomllib.loads(re.sub(r"^# ?", "", block[1], flags=re.MULTILINE))["dependencies"]
     assert f"python-gitlab=={version('python-gitlab')}" in pins
     assert all(re.fullmatch(r"[\w-]+==[\d.]+", pin) for pin in pins)
-    brought, todo = set(), [pin.partition("==")[0] for pin in pins]
-    while todo:
-        name = todo.pop()
-        if name not in brought:
-            brought.add(name)
-            needs = [need for need in requires(name) or [] if "extra ==" not in need]
-            todo += [re.split(r"[^\w.-]", need)[0].lower().replace("_", "-") for need in needs]
+    brought = {pin.partition("==")[0] for pin in pins}
+    brought |= {re.split(r"[^\w.-]", need)[0].lower() for name in set(brought) for need in requires(name) or []}
     listing = (
-        "import sys; before = set(sys.modules); sys.path.insert(0, 'src');"
+        "import sys; sys.path.insert(0, 'src');"
         " import usecase.mlops.gitlab.cli, usecase.mlops.aws.event_connection;"
-        " print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+        " print(*{m.__file__ for name, m in sys.modules.items() if name.startswith('usecase.')}, sep='\\n')"
     )
-    modules = run(sys.executable, "-c", listing, cwd=project).stdout.split()
-    assert "usecase" in modules
-    providers = {name: packages_distributions()[name] for name in modules if name in packages_distributions()}
-    assert providers.keys() >= {"gitlab", "pydantic", "boto3", "yaml", "requests"}
-    missing = {
-        name for name, found in providers.items() if not {each.lower().replace("_", "-") for each in found} & brought
-    }
-    assert missing == set()
+    sources = [Path(line) for line in run(sys.executable, "-c", listing, cwd=project).stdout.splitlines()]
+    assert len(sources) > 10
+    imports = set().union(*(imported(source.read_text()) for source in sources)) - sys.stdlib_module_names - {"usecase"}
+    assert imports >= {"gitlab", "requests", "pydantic", "yaml", "boto3"}
+    providers = packages_distributions()
+    assert {name for name in imports if not {each.lower() for each in providers[name]} & brought} == set()
