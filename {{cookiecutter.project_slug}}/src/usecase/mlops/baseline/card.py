@@ -1,13 +1,12 @@
-"""The model card: its sections, as text, tables and plots. How they look is the matter of `page`."""
+"""The model card: its sections, as text, tables and plots."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from usecase.mlops.baseline import plots
+from usecase.mlops.baseline.blocks import Block, Card, Figures, Section, Table, Text, Tile, Verdict
 from usecase.mlops.baseline.evidence import SECTIONS, Check, Evidence
 from usecase.mlops.baseline.plots import Plot
 from usecase.mlops.contract import Column
@@ -18,76 +17,6 @@ UNFILLED = "Not filled in. The team writes it in `docs/model_card.md`."
 MAIN_METRICS = {"binary_classification": "auc", "multiclass_classification": "accuracy", "regression": "r2"}
 SIGNS = {"<=": "≤", ">=": "≥"}
 MAX_LISTED = 10
-
-
-@dataclass(frozen=True)
-class Text:
-    """Markdown: paragraphs, small headings, lists, bold, italics, code and links."""
-
-    markdown: str
-
-
-class Verdict(NamedTuple):
-    """A cell that is good, bad or plain."""
-
-    text: str
-    tone: Literal["good", "bad", "plain"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a head; `numeric` columns are set flush right. With a `summary` it is folded away."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str | Verdict]]
-    numeric: frozenset[int] = frozenset()
-    summary: str = ""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Plots, side by side where there is room."""
-
-    plots: Sequence[Plot]
-
-
-Block = Text | Table | Figures
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands below it."""
-
-    title: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A number that a reader should see first; `tone` is good, bad or plain."""
-
-    label: str
-    value: str
-    note: str = ""
-    tone: Literal["good", "bad", "plain"] = "plain"
-
-
-@dataclass(frozen=True)
-class Card:
-    """The whole card; `kind` says what it is a card of, above the title."""
-
-    title: str
-    summary: str
-    tiles: Sequence[Tile]
-    notice: str
-    sections: Sequence[Section] = field(default_factory=list)
-    kind: str = "Model card"
-
-    @property
-    def plots(self) -> list[Plot]:
-        """All plots, in order."""
-        blocks = [block for section in self.sections for block in section.blocks]
-        return [plot for block in blocks if isinstance(block, Figures) for plot in block.plots]
 
 
 def make_card(evidence: Evidence) -> Card:

@@ -1,4 +1,4 @@
-"""The model card for people: one HTML file that needs nothing beside it, and Markdown with SVG files."""
+"""A page for people: one HTML file that needs nothing beside it, and Markdown with SVG files."""
 
 import html
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from usecase.mlops.baseline import plots
-from usecase.mlops.baseline.card import Block, Card, Figures, Table, Text, Verdict
+from usecase.mlops.baseline.blocks import Block, Card, Figures, Table, Text, Verdict
 from usecase.mlops.baseline.plots import Plot
 
 TEMPLATE = Path(__file__).with_name("page.html")

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from usecase.mlops.baseline.card import Block, Card, Figures, Section, Table, Text, Tile
-from usecase.mlops.baseline.card import Verdict as Cell
+from usecase.mlops.baseline.blocks import Block, Card, Figures, Section, Table, Text, Tile
+from usecase.mlops.baseline.blocks import Verdict as Cell
 from usecase.mlops.baseline.model_monitor import VIOLATIONS, Violation, Violations
 from usecase.mlops.baseline.page import as_html
 from usecase.mlops.baseline.plots import Plot

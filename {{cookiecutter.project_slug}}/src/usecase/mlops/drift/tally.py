@@ -13,6 +13,7 @@ from usecase.mlops.contract import Column, Contract
 
 PREDICTION, PROBABILITY = "prediction", "probability"
 ANSWERS = (PREDICTION, PROBABILITY)
+RELATED_ROWS = 5000  # of a batch; more change a correlation by less than matters
 MAX_UNKNOWN = 5  # categories that a report names
 Places = npt.NDArray[np.int64]
 
@@ -161,7 +162,8 @@ class WindowTally:
         tallies = [self.features.get(name) for name in known.columns]
         numbers = [tally for tally in tallies if isinstance(tally, NumberTally) and tally.name not in self.absent]
         if len(numbers) == len(known.columns):
-            self.moments.add(np.column_stack([scores(tally.places, tally.known) for tally in numbers]))
+            step = max(1, len(numbers[0].places) // RELATED_ROWS)
+            self.moments.add(np.column_stack([scores(tally.places[::step], tally.known) for tally in numbers]))
 
 
 def _tally(column: Column, known: Distribution) -> ColumnTally:
