@@ -238,6 +238,7 @@ def rsync(folder: Path) -> str:
 def test_the_jobs_of_a_push_are_green(born: Path, programs: str, vulnerabilities: Vulnerabilities) -> None:
     variables = vulnerabilities.settings | {
         "CI_PIPELINE_SOURCE": "push",
+        "PYTEST_ADDOPTS": "-k test_settings",  # test_bake_run.py runs all of the tests
         "UV_CACHE_DIR": run(tool("uv"), "cache", "dir", cwd=born).stdout.strip(),
         "UV_PROJECT_ENVIRONMENT": str(born / ".venv"),
     }
@@ -245,7 +246,7 @@ def test_the_jobs_of_a_push_are_green(born: Path, programs: str, vulnerabilities
     options = ["--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--concurrency", "1"]
     command = [*gitlab_ci.program(), *options, "--ignore-predefined-vars", "CI_PIPELINE_SOURCE", *given, *JOBS]
     done = subprocess.run(
-        ["timeout", "--kill-after=5", "1200", *command],
+        ["timeout", "--kill-after=5", "900", *command],
         cwd=born,
         env={**os.environ, "PATH": programs, "CI": ""},
         capture_output=True,
