@@ -315,17 +315,26 @@ def test_help_names_every_verb(repository: Path) -> None:
     text = succeed(repository, "--help")
     for verb in ("setup", "doctor", "contract", "run", "registry", "approve", "reject", "serve", "predict"):
         assert f"  {verb} " in text
-    for verb in ("test", "lint", "format", "pipeline"):
+    for verb in ("test", "lint", "format", "pipeline", "image", "update"):
         assert f"  {verb} " in text
 
 
-def test_verbs_over_terraform_come_with_stage_automated(repository: Path) -> None:
-    known = succeed(repository, "--help")
-    for verb in ("bootstrap", "plan", "deploy", "destroy", "test-terraform"):
-        if (ROOT / "terraform").exists():
-            assert f"  {verb} " in known
-        else:
-            assert "comes with stage automated: to grow, uvx copier update" in fail(repository, verb, "--env", "dev")
+@pytest.mark.parametrize(
+    ("stage", "brings", "command"),
+    [
+        *(("automated", "terraform", verb) for verb in ("bootstrap", "plan", "deploy", "destroy", "test-terraform")),
+        *(("automated", "terraform", verb) for verb in ("data", "bundle", "pipeline start", "registry promote")),
+        *(("full", "docs/feature_store.md", verb) for verb in ("features", "monitor", "feedback", "retrain")),
+    ],
+)
+def test_a_verb_of_a_later_stage_says_which(stage: str, brings: str, command: str, repository: Path) -> None:
+    *group, verb = command.split()
+    if (ROOT / brings).exists():
+        assert f"  {verb} " in succeed(repository, *group, "--help")
+    else:
+        line = fail(repository, *group, verb, "--env", "dev")
+        grow = f"uvx copier update --vcs-ref=:current: -d mlops_stage={stage}"
+        assert f"comes with stage {stage}: to grow, {grow}" in line
 
 
 def test_every_step_of_the_definition_is_recorded(repository: Path) -> None:

@@ -336,7 +336,10 @@ def gitlab(context: typer.Context) -> None:
     from usecase.mlops.programs import uv_command
 
     command = [uv_command(), "run", "--quiet", "--script", "tools/gitlab_setup.py", *context.args]
-    finished = subprocess.run(command, check=False)
+    try:
+        finished = subprocess.run(command, check=False)
+    except OSError:
+        raise UserError("uv is not installed: `make setup` brings it") from None
     if finished.returncode:
         raise typer.Exit(finished.returncode)
 
@@ -362,27 +365,38 @@ def _tool(module: str, *arguments: str) -> None:
         raise typer.Exit(finished.returncode)
 
 
-def _from_stage_automated(context: typer.Context) -> None:
-    """Say that this stage has no infrastructure of its own, whatever the rest of the command line is."""
-    raise UserError(
-        f"`{context.command_path}` comes with stage automated: to grow,"
-        " uvx copier update --vcs-ref=:current: -d mlops_stage=automated"
-    )
+def _comes_with(stage: str, *verbs: str, group: typer.Typer = app) -> None:
+    """Add commands that only say from which stage on they are there, whatever the rest of the command line is."""
+
+    def say(context: typer.Context) -> None:
+        raise UserError(
+            f"`{context.command_path}` comes with stage {stage}: to grow,"
+            f" uvx copier update --vcs-ref=:current: -d mlops_stage={stage}"
+        )
+
+    for verb in verbs:
+        any_words = {"ignore_unknown_options": True, "allow_extra_args": True}
+        group.command(verb, hidden=True, context_settings=any_words)(say)
 
 
 # What needs AWS comes with stage automated, and adds its commands itself.
 if importlib.util.find_spec("usecase.mlops.aws"):
     for _group in ("pipeline", "registry", "signing", "data", "bundle"):
         importlib.import_module(f"usecase.mlops.aws.{_group}_commands").add_to(app, registry_app, pipeline_app)
+else:
+    _comes_with("automated", "data", "bundle")
+    _comes_with("automated", "deploy", "start", "status", group=pipeline_app)
+    _comes_with("automated", "promote", "sign", "verify", "public-key", group=registry_app)
 if importlib.util.find_spec("usecase.mlops.infrastructure"):
     importlib.import_module("usecase.mlops.infrastructure.commands").add_to(app)
     importlib.import_module("usecase.mlops.delivery.commands").add_to(app)
 else:
-    for _verb in ("plan", "deploy", "destroy", "bootstrap", "test-terraform", "bundle"):
-        app.command(_verb, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
-            _from_stage_automated
-        )
-if importlib.util.find_spec("usecase.mlops.feature_store"):  # from stage full
+    _comes_with("automated", "plan", "deploy", "destroy", "bootstrap", "test-terraform")
+if importlib.util.find_spec("usecase.mlops.feature_store"):
     importlib.import_module("usecase.mlops.feature_store_commands").add_to(app)
-if importlib.util.find_spec("usecase.mlops.drift"):  # from stage full
+else:
+    _comes_with("full", "features")
+if importlib.util.find_spec("usecase.mlops.drift"):
     importlib.import_module("usecase.mlops.drift.commands").add_to(app)
+else:
+    _comes_with("full", "monitor", "feedback", "retrain")

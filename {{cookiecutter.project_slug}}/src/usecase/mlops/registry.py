@@ -380,7 +380,7 @@ def open_registry(environment: str = LOCAL) -> Registry:
     if not importlib.util.find_spec("usecase.mlops.aws"):
         raise UserError(
             f"{environment} has a registry from stage automated on: to grow,"
-            " copier update --vcs-ref=:current: -d mlops_stage=automated"
+            " uvx copier update --vcs-ref=:current: -d mlops_stage=automated"
         )
     module = importlib.import_module("usecase.mlops.aws.registry")
     registry: Registry = module.SageMakerRegistry.open(settings)
