@@ -27,6 +27,7 @@ import gitlab_fake
 from delivery import replace, run
 from gitlab_contract import FREE, PREMIUM
 from gitlab_fake import GROUP, TOKEN, FakeGitLab
+from plans import planned
 from test_code import imported
 
 ACCOUNT = "123456789012"  # of moto
@@ -38,6 +39,7 @@ NO_AWS = {
 }
 SOURCE = baking.ROOT / baking.PROJECT_FOLDER / "src"
 PATH = f"{GROUP}/churn"
+ROLES = "aws_iam_role.job["
 
 
 @dataclass
@@ -641,6 +643,23 @@ def test_secret_variables_come_from_the_environment_and_are_not_shown(gitlab: Fa
         assert (made["value"], made["masked"], made["protected"]) == (secret, True, True)
     made.update(hidden=True, value=None)
     assert "variable SONAR_TOKEN is hidden" in setup(project, "apply", MY_SONAR=secret).out
+
+
+@pytest.mark.slow
+def test_variables_name_the_roles_that_terraform_makes(
+    planned_repository: Path, running_provider: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(planned_repository, "bootstrap/usecase", "prod", running_provider)  # trains there, plan_role is on
+    roles = [item for item in plan["planned_values"]["root_module"]["resources"] if item["address"].startswith(ROLES)]
+    made = {
+        item["index"]: f"arn:aws:iam::333333333333:role{item['values']['path']}{item['values']['name']}"
+        for item in roles
+    }
+    assert made.keys() == {"deploy", "plan", "promote", "train"}
+    monkeypatch.syspath_prepend(str(SOURCE))
+    settings = importlib.import_module("usecase.mlops.settings").load_settings("prod", planned_repository)
+    role_arn = importlib.import_module("usecase.mlops.gitlab.wanted").role_arn
+    assert {role: role_arn(settings, role) for role in made} == made
 
 
 def test_accounts_that_are_not_known_yet_have_no_roles(gitlab: FakeGitLab, project: Path) -> None:
