@@ -90,13 +90,13 @@ def test_yes_sets_the_gitlab_project_up(template: Path, tmp_path: Path, uv: Path
     done = bake(template, tmp_path / "out")
     project = tmp_path / "out" / "tumour-diagnosis"
     assert uv.with_name("uv.calls").read_text() == f"{project}: {SETUP.removeprefix('uv ')}\n"
-    assert "make gitlab" not in done.stdout + done.stderr
+    assert "gitlab_setup" not in done.stdout + done.stderr
 
 
 def test_no_does_not(template: Path, tmp_path: Path, uv: Path) -> None:
     done = bake(template, tmp_path / "out", "no")
     assert not uv.with_name("uv.calls").exists()
-    assert "make gitlab" not in done.stdout + done.stderr
+    assert "gitlab_setup" not in done.stdout + done.stderr
 
 
 def test_a_failing_setup_leaves_the_project_and_says_what_to_run(template: Path, tmp_path: Path, uv: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_failing_setup_leaves_the_project_and_says_what_to_run(template: Path,
         f"GitLab: the project is not set up (the set-up ended with exit code 1). {later(tmp_path / 'out')}"
         in done.stderr
     )
-    assert "make gitlab" in done.stdout
+    assert "uv run --script tools/gitlab_setup.py apply" in done.stdout
 
 
 def test_without_a_token_nothing_is_called(
