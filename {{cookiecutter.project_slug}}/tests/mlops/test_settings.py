@@ -56,9 +56,7 @@ def test_own_values_win_and_the_rest_stays(tmp_path: Path) -> None:
         ("qa", "model_package_group: tested\n", "tested"),
     ],
 )
-def test_each_environment_has_a_registry_of_its_own(
-    environment: str, stated: str, group: str, tmp_path: Path
-) -> None:
+def test_each_environment_has_a_registry_of_its_own(environment: str, stated: str, group: str, tmp_path: Path) -> None:
     assert load(tmp_path, stated, environment).model_package_group == group
 
 

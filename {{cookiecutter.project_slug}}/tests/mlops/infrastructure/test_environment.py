@@ -99,7 +99,6 @@ class TestBootstrap:
         (init,) = terraform.called("bootstrap/usecase", "init")
         assert "-backend-config=bucket=company-states" in init["words"]
 
-
     def test_a_later_use_case_leaves_the_parts_of_the_account_alone(
         self, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
     ) -> None:

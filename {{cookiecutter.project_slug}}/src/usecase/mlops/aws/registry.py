@@ -83,8 +83,8 @@ class SageMakerRegistry(Registry):
     """The model package group of one environment.
 
     `bucket` and `kms_key_arn` are the environment's own: what is registered from here is written there. So is
-    `image_repository`, which gets the images by digest; it is blank where AWS's own image is used. `listed_as` is the ARN of
-    a group in another account; blank: the group is known by its name.
+    `image_repository`, which gets the images by digest; it is blank where AWS's own image is used. `listed_as` is the
+    ARN of a group in another account; blank: the group is known by its name.
     """
 
     def __init__(
