@@ -379,7 +379,7 @@ FAULTS: list[tuple[Check, str, str, str, str]] = [
     (schema, f"{CI}/test.yml", "  stage: test", "  stagee: test", "stagee"),
     (schema, ".gitlab-ci.yml", "max: 2", "max: 5", "5"),
     (schema, f"{CI}/lint.yml", "codequality:", "codequalitty:", "codequalitty"),
-    (schema, f"{CI}/aws.yml", "      aud: $AWS_AUDIENCE", "      audience: x", "aud"),
+    (structure, f"{CI}/aws.yml", "      aud: $AWS_AUDIENCE", "      audience: x", "required property 'aud'"),
     (waiting, f"{CI}/image.yml", "dependencies]", "dependencies, build-image]", "needs build-image"),
     (structure, f"{CI}/lint.yml", "needs: []", "needs: [tests]", "tests"),
     (structure, f"{CI}/lint.yml", "needs: []", "needs: [publish-image]", "future stage"),

@@ -88,7 +88,7 @@ def called(project: Path, job: str, inputs: dict[str, str], folder: Path) -> lis
     config = gitlab_ci.load(project, inputs)
     folder.mkdir()
     uv = folder / "uv"
-    uv.write_text(f'#!/bin/sh\nshift 2\nfor word in "$@"; do echo "$word"; done >> "{folder}/calls"\n')
+    uv.write_text(f'#!/bin/sh\nshift\nfor word in "$@"; do echo "$word"; done >> "{folder}/calls"\n')
     uv.chmod(0o755)
     known = {**config["variables"], **config[job].get("variables", {})}
     given = {name: gitlab_ci.expand(str(value), known) for name, value in known.items()}
