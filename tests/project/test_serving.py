@@ -1,88 +1,29 @@
 """The prediction service over real HTTP, as SageMaker and clients call it."""
 
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import polars as pl
 import pytest
-from usecase.mlops.contract import Contract
-from usecase.mlops.features import Preprocessor
-from usecase.mlops.split import split
-from usecase.preprocessing import add_features
-from usecase.train import train
+from service import free_port, make_model, running, start
+from usecase.mlops.serving.manifest import write_manifest
 
-FIELDS = [
-    {"name": "age", "type": "integer", "role": "feature", "constraints": {"required": True, "minimum": 0}},
-    {"name": "plan", "type": "string", "role": "feature", "constraints": {"enum": ["basic", "pro"]}},
-    {"name": "note", "type": "string", "role": "ignored"},
-    {"name": "churned", "type": "string", "role": "target", "constraints": {"enum": ["no", "yes"]}},
-]
-CONTRACT = Contract.model_validate({"name": "people", "schema": {"fields": FIELDS}})
 CSV_ROW = "40,pro"
 RECORD = {"age": 40, "plan": "pro"}
 
 
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    rows = pl.DataFrame({"age": range(300), "plan": ["basic", "pro"] * 150}).with_columns(
-        churned=pl.when(pl.col("age") % 50 < 25).then(pl.lit("yes")).otherwise(pl.lit("no"))
-    )
-    for name, part in split(rows, CONTRACT).items():
-        (folder / name).mkdir()
-        part.write_parquet(folder / name / "part.parquet")
-    (folder / "preprocessor").mkdir()
-    Preprocessor.fit(add_features(rows), CONTRACT).save(folder / "preprocessor")
-    written = CONTRACT.model_dump_json(by_alias=True, exclude_none=True)
-    (folder / "preprocessor" / "data_contract.yaml").write_text(written)
-    hyperparameters = {"num_rounds": 10, "max_depth": 3, "learning_rate": 0.3, "seed": 1}
-    train(folder, Path.cwd() / "src", folder / "model", folder / "out", hyperparameters)
-    return folder / "model"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(model_dir: Path, port: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", "--max-payload-mb", "1"]
-    environment = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port)}
-    return subprocess.Popen(
-        [*command, "--model-dir", str(model_dir)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return make_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
 def service(model_dir: Path) -> Iterator[httpx.Client]:
-    port = free_port()
-    process = start(model_dir, port)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        for _ in range(200):
-            try:
-                if client.get("/ping").status_code == httpx.codes.OK:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield client
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0, output
-    assert "Traceback" not in output
+    with running(model_dir, "--metrics", "prometheus") as started:
+        yield started.client
+    assert not any("Traceback" in line for line in started.lines), started.lines
 
 
 def ask(
@@ -139,26 +80,26 @@ def test_csv_out_has_a_line_per_row(service: httpx.Client) -> None:
         ("40,pro\nforty,pro", "text/csv", 400, "column 'age', row 2: 'forty' is no integer"),
         (",pro", "text/csv", 400, "column 'age', row 1: is empty but a value is required"),
         ("40;pro", "text/csv", 400, "1 cells"),
-        ("40,pro\n1,2,3\n", "text/csv", 400, "line 2 has 3 cells"),
+        ("40,pro\n1,2,3\n", "text/csv", 400, "row 2 has 3 cells"),
         (b"40,\xff\n", "text/csv", 400, "line 1 is not UTF-8"),
         ("age,colour\n1,red\n", "text/csv", 400, "column 'plan': is missing"),
         ("age,plan,age\n1,pro,2\n", "text/csv", 400, "the header names 'age' twice"),
         ("NaN,pro", "text/csv", 400, "column 'age', row 1: 'NaN' is no integer"),
         ("[{}]", "application/json", 400, "each row must be an object"),
-        ('[{"age": 1, "plan": "\\ud800"}]', "application/json", 400, "half a character"),
+        ('[{"age": 1, "plan": "\\ud800"}]', "application/json", 400, "not valid JSON"),
         ("{", "application/json", 400, "not valid JSON"),
         ("[" * 100_000, "application/json", 400, "not valid JSON"),
         ("[]", "application/json", 400, "at least one row"),
         ("3", "application/json", 400, "at least one row"),
         ('{"instances": [1]}', "application/json", 400, "each row must be an object"),
-        ('{"instances": [[1, "pro"], [1]]}', "application/json", 400, "row 2 has 1 cells, row 1 has 2"),
+        ('{"instances": [[1, "pro"], [1]]}', "application/json", 400, "row 2 has 1 cells, the contract has 2 features"),
         (
             '{"instances": [{"age": [1], "plan": "pro"}]}',
             "application/json",
             400,
             "row 1, column 'age': a cell holds one",
         ),
-        ('{"instances": [{"age": NaN, "plan": "pro"}]}', "application/json", 400, "NaN is not JSON"),
+        ('{"instances": [{"age": NaN, "plan": "pro"}]}', "application/json", 400, "not valid JSON"),
         ('{"instances": [{"age": 1}]}', "application/json", 400, "column 'plan': is missing"),
         (
             '{"instances": [{"age": 1, "plan": "pro", "x": 1}]}',
@@ -166,7 +107,7 @@ def test_csv_out_has_a_line_per_row(service: httpx.Client) -> None:
             400,
             "column 'x': is not in the contract",
         ),
-        ("40,pro", "application/xml", 415, "send application/json or text/csv"),
+        ("40,pro", "application/xml", 415, "send application/json, text/csv, application/jsonlines, "),
         ("40,pro\n" * 200_000, "text/csv", 413, "over 1 MB"),
     ],
 )
@@ -213,18 +154,32 @@ def test_a_port_in_use_is_one_line(model_dir: Path, service: httpx.Client) -> No
     assert "Traceback" not in output
 
 
+def changed(folder: Path, name: str, content: bytes) -> None:
+    """A part that Train might have written so: only the ONNX model is gone, which the booster stands in for."""
+    (folder / name).write_bytes(content)
+    (folder / "model.onnx").unlink()
+    write_manifest(folder)
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
         (lambda folder: (folder / "model.ubj").unlink(), "model.ubj: no such file"),
-        (lambda folder: (folder / "model.ubj").write_bytes(b"x" * 99), "model.ubj: is damaged"),
-        (lambda folder: (folder / "preprocessor.json").write_text("{}"), "preprocessor.json: contract_sha256"),
-        (lambda folder: (folder / "data_contract.yaml").unlink(), "data_contract.yaml: no such file"),
+        (lambda folder: (folder / "model.ubj").write_bytes(b"x" * 99), "model.ubj: is not the file that Train wrote"),
+        (
+            lambda folder: (folder / "code/usecase/train.py").write_text(""),
+            "train.py: is not the file that Train wrote",
+        ),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "manifest.json: cannot be read"),
+        (lambda folder: changed(folder, "model.ubj", b"x" * 99), "model.ubj: is damaged"),
+        (lambda folder: changed(folder, "preprocessor.json", b"{}"), "preprocessor.json: contract_sha256"),
+        (lambda folder: changed(folder, "data_contract.yaml", b"a: b: c"), "data_contract.yaml:1: not valid YAML"),
     ],
 )
-def test_a_damaged_model_is_not_served(tmp_path: Path, model_dir: Path, damage: object, says: str) -> None:
+def test_a_damaged_model_is_not_served(
+    tmp_path: Path, model_dir: Path, damage: Callable[[Path], object], says: str
+) -> None:
     folder = Path(shutil.copytree(model_dir, tmp_path / "model"))
-    assert callable(damage)
     damage(folder)
     output, _ = (process := start(folder, free_port())).communicate(timeout=30)
     assert process.returncode == 1

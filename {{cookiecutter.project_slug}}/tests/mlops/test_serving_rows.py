@@ -41,7 +41,7 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "stamp", "type": "datetime", "format": "%Y-%m-%d %H:%M:%S%.f"},
 ]
 TARGET = {"name": "churned", "type": "string", "role": "target", "constraints": {"enum": ["no", "yes"]}}
-PLAIN_FIELDS = [
+PLAIN_FIELDS: list[dict[str, Any]] = [
     {"name": "a", "type": "number", "constraints": {"required": True, "minimum": 0, "maximum": 10}},
     {"name": "b", "type": "integer", "constraints": {"maximum": 5}},
     {"name": "c", "type": "number"},
@@ -177,24 +177,26 @@ def parquet(frame: pl.DataFrame) -> bytes:
 @pytest.fixture(scope="module", params=["binary", "multiclass", "regression"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of each task over numbers."""
-    target = {
+    targets: dict[str, dict[str, Any]] = {
         "binary": TARGET,
         "multiclass": {**TARGET, "constraints": {"enum": ["low", "middle", "high"]}},
         "regression": {"name": "churned", "type": "number", "role": "target", "constraints": {"maximum": 1e5}},
-    }[request.param]
+    }
     path = tmp_path_factory.mktemp(request.param)
     columns = [{"role": "feature", **field} for field in PLAIN_FIELDS]
-    contract = Contract.model_validate({"name": "people", "schema": {"fields": [*columns, target]}})
+    contract = Contract.model_validate({"name": "people", "schema": {"fields": [*columns, targets[request.param]]}})
     (path / "data_contract.yaml").write_text(contract.model_dump_json(by_alias=True, exclude_none=True))
     rows = synthetic_rows(contract, count=300)
     preprocessor = Preprocessor.fit(rows, contract)
     preprocessor.save(path)
-    parameters: dict[str, Any] = {
+    objectives: dict[str, dict[str, Any]] = {
         "binary": {"objective": "binary:logistic"},
         "multiclass": {"objective": "multi:softprob", "num_class": 3},
         "regression": {"objective": "reg:squarederror"},
-    }[request.param]
-    booster = xgb.train(parameters, xgb.DMatrix(preprocessor.transform(rows), label=preprocessor.labels(rows)), 30)
+    }
+    booster = xgb.train(
+        objectives[request.param], xgb.DMatrix(preprocessor.transform(rows), label=preprocessor.labels(rows)), 30
+    )
     booster.save_model(path / FILE_NAME)
     assert save_onnx(booster, path) is not None
     return path
@@ -233,7 +235,12 @@ def test_a_booster_of_another_kind_is_not_converted(tmp_path: Path) -> None:
 def test_every_content_type_and_a_frame_give_the_same_answers(folder: Path) -> None:
     """To 1e-9: the predictor is the same, and so is its input."""
     names = ["a", "b", "c"]
-    rows = [[0.1, 2, 1e-5], [9.75, -3, 12345.678], [5.0, None, None], [3, 5, 0.30000000000000004]]
+    rows: list[list[float | None]] = [
+        [0.1, 2, 1e-5],
+        [9.75, -3, 12345.678],
+        [5.0, None, None],
+        [3, 5, 0.30000000000000004],
+    ]
     frame = pl.DataFrame(rows, schema={"a": pl.Float64, "b": pl.Int64, "c": pl.Float64}, orient="row")
     records = [dict(zip(names, row, strict=True)) for row in rows]
     array = np.array(rows, dtype=np.float64)

@@ -19,9 +19,9 @@ from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor
 from usecase.mlops.onnx_model import save_onnx
 from usecase.mlops.serving.manifest import write_manifest
-from usecase.mlops.serving.predictor import BOOSTER as FILE_NAME
-from usecase.mlops.serving.predictor import load_booster
+from usecase.mlops.serving.predictor import BOOSTER, load_booster
 
+FILE_NAME = BOOSTER
 ARCHIVE = "model.tar.gz"
 
 CODE = "code"

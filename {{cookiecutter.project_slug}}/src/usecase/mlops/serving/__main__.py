@@ -32,7 +32,8 @@ def _work(arguments: argparse.Namespace, listener: socket.socket, on_ready: Call
     from usecase.mlops.serving.log import Log
     from usecase.mlops.serving.server import run_worker
 
-    limits = Limits(max_payload=arguments.max_payload_mb * 2**20, answer_seconds=arguments.timeout)
+    seconds = float(arguments.timeout)
+    limits = Limits(arguments.max_payload_mb * 2**20, min(Limits.body_seconds, seconds), seconds)
     prometheus = arguments.metrics == "prometheus"
     batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
     service = Service(arguments.model_dir, limits, Log(), arguments.model_version, batch, prometheus)

@@ -4,10 +4,11 @@
 
 import asyncio
 import os
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -46,6 +47,7 @@ ROUTES = {
     "/docs": ("GET",),
     "/metrics": ("GET",),
 }
+CLIENT_PATH = re.compile("/endpoints/[^/]+/invocations")  # where AWS's clients ask when this is their endpoint_url
 HANDLERS = ("model_fn", "input_fn", "predict_fn", "output_fn")
 ATTRIBUTES, INFERENCE_ID = b"x-amzn-sagemaker-custom-attributes", b"x-amzn-sagemaker-inference-id"
 ECHOED = (ATTRIBUTES, INFERENCE_ID)
@@ -85,7 +87,8 @@ class Service:
         self._handlers: ModuleType | None = None
         self._loaded: Any = None  # by the model_fn of the use case
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="answer")
-        self._busy = self._stuck = 0
+        self._busy = 0
+        self._lost: set[Future[Any]] = set()
 
     @property
     def ready(self) -> bool:
@@ -105,6 +108,7 @@ class Service:
         self._model = model
         self.log.info(
             "ready",
+            model_dir=str(self._model_dir),
             model_version=model.version,
             predictor=model.predictor.name,
             own_handlers=own,
@@ -121,13 +125,16 @@ class Service:
         status, body, media_type = HTTPStatus.OK, b"", JSON
         more: list[tuple[bytes, bytes]] = [(name, headers[name]) for name in ECHOED if name in headers]
         counted: tuple[Answers | None, Valid | None] = (None, None)
-        invoked = scope["path"] == "/invocations"
+        path: str = scope["path"]
+        if CLIENT_PATH.fullmatch(path):
+            path = "/invocations"
+        invoked = path == "/invocations"
         try:
-            self._check_route(scope)
+            self._check_route(path, scope["method"])
             if invoked:
                 body, media_type, counted = await self._invoke(headers, receive)
             else:
-                status, body, media_type = self._tell(scope["path"])
+                status, body, media_type = self._tell(path)
         except RequestError as error:
             status, body, media_type = error.status, _error(error, request_id), JSON
             more += [RETRY_AFTER] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
@@ -158,12 +165,12 @@ class Service:
         for line in self.metrics.emf():
             self.log.write(line)
 
-    def _check_route(self, scope: Scope) -> None:
-        methods = ROUTES.get(scope["path"])
-        if methods is None or (scope["path"] == "/metrics" and not self._prometheus):
+    def _check_route(self, path: str, method: str) -> None:
+        methods = ROUTES.get(path)
+        if methods is None or (path == "/metrics" and not self._prometheus):
             raise RequestError(f"no such path: {', '.join(ROUTES)} are served", HTTPStatus.NOT_FOUND)
-        if scope["method"] not in methods:
-            raise RequestError(f"{scope['path']} takes {' or '.join(methods)}", HTTPStatus.METHOD_NOT_ALLOWED)
+        if method not in methods:
+            raise RequestError(f"{path} takes {' or '.join(methods)}", HTTPStatus.METHOD_NOT_ALLOWED)
 
     def _tell(self, path: str) -> tuple[HTTPStatus, bytes, str]:
         """The answer of a path that takes no body."""
@@ -189,7 +196,7 @@ class Service:
     ) -> tuple[bytes, str, tuple[Answers | None, Valid | None]]:
         model = self._ready_model()
         if self._busy >= self.limits.waiting:
-            raise RequestError("too many requests at once: try again", HTTPStatus.SERVICE_UNAVAILABLE)
+            raise busy()
         accept = choose_media_type(headers.get(b"accept", b"").decode("latin-1"))
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         content = read_content_type(content_type)
@@ -223,26 +230,30 @@ class Service:
         return written.encode() if isinstance(written, str) else bytes(written), media_type
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of a function that takes long. Raises TimeoutError; the thread goes on, and is lost until it ends.
+        """The result of a function that takes long. Raises TimeoutError, RequestError when no thread was free in time.
 
-        With all threads lost, the worker ends: nothing else frees them.
+        A function that runs cannot be stopped: its client is told, and its thread is given as much time again.
         """
-        work = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        work = self._threads.submit(function, *arguments)
         try:
-            return await asyncio.wait_for(asyncio.shield(work), self.limits.answer_seconds)
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(work)), self.limits.answer_seconds)
         except TimeoutError:
-            if work.done():
+            if work.done():  # the function itself raised it
                 raise
-            self._stuck += 1
-            work.add_done_callback(self._found_again)
-            if self._stuck >= self.limits.threads:
-                self.log.error("stuck", threads=self._stuck)
-                os._exit(EXIT_STUCK)
+            if work.cancel():
+                raise busy() from None
+            asyncio.get_running_loop().call_later(self.limits.answer_seconds, self._give_up, work)
             raise
 
-    def _found_again(self, work: "asyncio.Future[Any]") -> None:
-        self._stuck -= 1
-        work.exception()
+    def _give_up(self, work: "Future[Any]") -> None:
+        """Count a thread as lost until it ends after all; without any left, end the worker, so that another begins."""
+        if work.done():
+            return
+        self._lost.add(work)
+        work.add_done_callback(self._lost.discard)
+        if len(self._lost) >= self.limits.threads:
+            self.log.error("stuck", threads=len(self._lost))
+            os._exit(EXIT_STUCK)
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         limit = self.limits.max_payload
@@ -307,6 +318,11 @@ class Service:
             rows=rows,
             refused=refused,
         )
+
+
+def busy() -> RequestError:
+    """What a request is answered with that comes on top of too many others."""
+    return RequestError("too many requests at once: try again", HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _error(error: RequestError, request_id: str) -> bytes:
