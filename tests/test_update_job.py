@@ -417,7 +417,7 @@ def test_by_hand_a_conflict_stays_in_the_files_to_be_settled(job: Job) -> None:
 )
 def test_the_job_runs_when_it_is_asked_for(source: str, ref: str, purpose: str, runs: bool, started: Path) -> None:
     (rule,) = definition(started / "project")["rules"]
-    variables = gitlab_ci.event(source, ref=ref).variables | {"SCHEDULE": purpose}
+    variables = {**gitlab_ci.event(source, ref=ref).variables, "SCHEDULE": purpose}
     assert gitlab_ci.holds(rule["if"], variables) == runs
 
 
