@@ -250,6 +250,28 @@ def predict(
 
 
 @app.command()
+def batch(
+    source: Annotated[
+        Path | None, typer.Option("--input", help="Folder of CSV, JSON Lines or Parquet files. Needed.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the answers, <file>.out each. Needed.")] = None,
+) -> None:
+    """Answer the rows of files with the latest approved version; what is there already is not made again."""
+    if source is None or output is None:
+        raise UserError("batch needs two folders: input=DIR output=DIR")
+    package = _registry().latest_approved()
+    package.verify()
+
+    from usecase.mlops.model import unpack
+
+    with tempfile.TemporaryDirectory(prefix="usecase-model-") as folder:
+        unpack(package.model_data, Path(folder))
+        typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
+        words = ["--model-dir", folder, "--input-dir", str(source), "--output-dir", str(output)]
+        _tool("usecase.mlops.serving.batch", *words)
+
+
+@app.command()
 def test() -> None:
     """Run the tests of this repository."""
     _tool("pytest")

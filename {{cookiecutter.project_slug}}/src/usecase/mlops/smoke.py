@@ -40,7 +40,7 @@ def check_answers(rows_dir: Path, answers_dir: Path, output_dir: Path) -> None:
     answered = _lines(answers_dir / f"{ROWS}.out")
     if len(answered) != len(asked):
         raise UserError(f"the model answered {len(answered)} of {len(asked)} rows: see the log of the transform job")
-    blank = [number for number, line in enumerate(answered, start=1) if not line.strip()]
+    blank = [number for number, line in enumerate(answered, start=1) if not line.strip(b'", ')]
     if blank:
         raise UserError(f"the model gave no answer for row {blank[0]}: see the log of the transform job")
     write_json(output_dir / "report.json", {"rows": len(asked)})

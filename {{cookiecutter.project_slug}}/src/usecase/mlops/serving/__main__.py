@@ -12,12 +12,13 @@ from pathlib import Path
 
 from usecase.mlops.errors import UserError
 from usecase.mlops.job import run_job
+from usecase.mlops.serving.model_code import use_code_of
 
 
 def main() -> None:
     """Serve a model folder. Raises UserError."""
     arguments = _arguments()
-    _use_code_of(arguments.model_dir)
+    use_code_of(arguments.model_dir, "usecase.mlops.serving")
     listener = _listen(arguments.host, arguments.port)
     print(f"serving on http://{arguments.host}:{arguments.port} (Ctrl-C stops)", flush=True)
     if not hasattr(os, "fork"):  # Windows: one process, nobody to replace it
@@ -63,17 +64,6 @@ def _number(variable: str, default: int, maximum: int) -> int:
     if not text.isdigit() or not 1 <= int(text) <= maximum:
         raise UserError(f"{variable}={text[:40]!r}: must be a whole number from 1 to {maximum}")
     return int(text)
-
-
-def _use_code_of(model_dir: Path) -> None:
-    """Start this program again with the code that the model was trained with, when the model folder holds it.
-
-    A feature that changed since then must not change the answers of a model that is already approved.
-    """
-    code = (model_dir / "code").absolute()
-    if (code / "usecase").is_dir() and not Path(__file__).is_relative_to(code):
-        environment = {**os.environ, "PYTHONPATH": str(code)}
-        os.execve(sys.executable, [sys.executable, "-m", "usecase.mlops.serving", *sys.argv[1:]], environment)  # noqa: S606
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -101,7 +101,7 @@ class Service:
 
         started = time.perf_counter()
         model = ServedModel(self._model_dir, self._version)
-        own = [name for name in HANDLERS if getattr(inference, name) is not getattr(default_handlers, name)]
+        own = own_handlers()
         if own:
             self._loaded = inference.model_fn(str(self._model_dir))
             self._handlers = inference
@@ -318,6 +318,13 @@ class Service:
             rows=rows,
             refused=refused,
         )
+
+
+def own_handlers() -> list[str]:
+    """The handlers that the use case has written itself."""
+    from usecase import inference
+
+    return [name for name in HANDLERS if getattr(inference, name) is not getattr(default_handlers, name)]
 
 
 def busy() -> RequestError:

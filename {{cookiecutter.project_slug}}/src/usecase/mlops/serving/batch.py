@@ -1,0 +1,123 @@
+"""Predictions for the rows of files: `python -m usecase.mlops.serving.batch --model-dir DIR --input-dir DIR ...`
+
+As a batch transform would make them: <file>.out has a line per row, an empty one between quotes where a row broke the
+contract. A file that is there already is left alone, so an interrupted run goes on where it was.
+"""
+
+import argparse
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from usecase.mlops.errors import UserError
+from usecase.mlops.job import run_job
+from usecase.mlops.serving.model_code import use_code_of
+
+if TYPE_CHECKING:
+    from usecase.mlops.contract import Contract
+    from usecase.mlops.serving.model import ServedModel
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Done:
+    """One file: its rows, and how many of them have no answer."""
+
+    file: str
+    rows: int
+    refused: int
+
+
+def run_batch(model_dir: Path, input_dir: Path, output_dir: Path, say: Callable[[str], None]) -> None:
+    """Answer all files of a folder; `say` is told of each. Raises UserError with the file."""
+    from usecase.mlops.serving.app import own_handlers
+    from usecase.mlops.serving.model import ServedModel
+
+    if own := own_handlers():
+        raise UserError(f"usecase.inference has its own {own[0]}: rows of files are answered by a batch transform")
+    files = sorted(path for path in input_dir.glob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not files:
+        raise UserError(f"{input_dir}: holds no file to answer ({', '.join(SUFFIXES)})")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    model = ServedModel(model_dir)
+    for number, file in enumerate(files, start=1):
+        place, target = f"{number} of {len(files)}  {file.name}", output_dir / f"{file.name}.out"
+        if target.exists():
+            say(f"{place}  is there already")
+            continue
+        done = _answer(model, file, target)
+        say(f"{place}  {done.rows} rows" + (f", {done.refused} without an answer" if done.refused else ""))
+
+
+def _answer(model: "ServedModel", file: Path, target: Path) -> Done:
+    from usecase.mlops.serving.request import CSV, JSON_LINES, ContentType, RequestError
+
+    read_as = CSV if file.suffix == ".csv" else JSON_LINES
+    written_as = JSON_LINES if file.suffix == ".jsonl" else CSV
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    rows = refused = 0
+    try:
+        with draft.open("wb") as output:
+            for first_row, chunk, named in _chunks(file, model.contract):
+                content = ContentType(read_as, header=named)
+                try:
+                    body, answers, _ = model.answer(chunk, content, written_as, one_by_one=True)
+                except RequestError as error:
+                    raise UserError(f"{file}: rows from {first_row}: {error.message}") from None
+                output.write(body)
+                rows += len(answers.values)
+                refused += len(answers.refused or ())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Done(file.name, rows, refused)
+
+
+def _chunks(file: Path, contract: "Contract") -> Iterator[tuple[int, bytes, bool]]:
+    """Lines of a file, some at a time: the number of the first row, the text, and whether it begins with a header."""
+    row = 1
+    features = {column.name for column in contract.features}
+    with _lines(file, contract) as stream:
+        head, rest = b"", list[bytes]()
+        if file.suffix == ".csv":
+            first = stream.readline()
+            cells = {cell.strip().strip('"') for cell in first.decode("utf-8-sig", "replace").split(",")}
+            head, rest = (first, []) if cells & features else (b"", [first])
+        while lines := rest + stream.readlines(CHUNK_BYTES):
+            yield row, head + b"".join(lines), bool(head)
+            row, rest = row + len(lines), []
+
+
+def _lines(file: Path, contract: "Contract") -> BinaryIO:
+    """The lines of a file; of Parquet its rows as JSON Lines, in which text may hold line ends. Raises UserError."""
+    if file.suffix != ".parquet":
+        return file.open("rb")
+    import polars as pl
+
+    from usecase.mlops.check import as_text
+
+    try:
+        rows = pl.read_parquet(file)
+        return io.BytesIO(as_text(rows, contract).write_ndjson().encode())
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{file}: cannot be read ({str(error).splitlines()[0]}): write it again") from None
+
+
+def main() -> None:
+    """Command line. Raises UserError."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder that Train wrote")
+    parser.add_argument("--input-dir", type=Path, required=True, help="CSV, JSON Lines and Parquet files")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    arguments = parser.parse_args()
+    use_code_of(arguments.model_dir, "usecase.mlops.serving.batch")
+    run_batch(arguments.model_dir, arguments.input_dir, arguments.output_dir, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    run_job(main)

@@ -1,0 +1,81 @@
+"""Files of rows to files of answers: a line for a line, and a run that was interrupted goes on."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import xgboost as xgb
+
+from usecase.mlops.contract import Contract
+from usecase.mlops.errors import UserError
+from usecase.mlops.features import Preprocessor
+from usecase.mlops.model import FILE_NAME
+from usecase.mlops.serving import app, batch
+from usecase.mlops.serving.batch import run_batch
+from usecase.mlops.synthetic import synthetic_rows
+
+CONTRACT = """\
+name: people
+schema:
+  fields:
+    - {name: age, type: integer, role: feature, constraints: {required: true, minimum: 0, maximum: 100}}
+    - {name: paid, type: number, role: target, constraints: {minimum: 0, maximum: 9}}
+"""
+NO_ANSWER = '""'
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(app, "own_handlers", list)  # of the use case as it was born
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "data_contract.yaml").write_text(CONTRACT)
+    contract = Contract.load(folder)
+    rows = synthetic_rows(contract)
+    preprocessor = Preprocessor.fit(rows, contract)
+    preprocessor.save(folder)
+    matrix = xgb.DMatrix(preprocessor.transform(rows), label=preprocessor.labels(rows))
+    xgb.train({}, matrix, 2).save_model(folder / FILE_NAME)
+    return folder
+
+
+def test_a_line_for_each_row_of_each_kind_of_file(
+    tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "CHUNK_BYTES", 64)
+    source = tmp_path / "in"
+    source.mkdir()
+    ages = [str(number % 100) for number in range(200)]
+    (source / "named.csv").write_text("age\n" + "\n".join(ages) + "\n")
+    (source / "bare.csv").write_text("\n".join(["x", *ages[1:]]))
+    (source / "lines.jsonl").write_text("".join(f'{{"age": {age}}}\n' for age in ages))
+    pl.DataFrame({"age": list(map(int, ages))}).write_parquet(source / "table.parquet")
+    said: list[str] = []
+    run_batch(model_dir, source, tmp_path / "out", said.append)
+    answers = {file.name: file.read_text().splitlines() for file in (tmp_path / "out").iterdir()}
+    assert {name: len(lines) for name, lines in answers.items()} == dict.fromkeys(
+        ("named.csv.out", "bare.csv.out", "lines.jsonl.out", "table.parquet.out"), 200
+    )
+    assert answers["bare.csv.out"][0] == NO_ANSWER
+    assert answers["bare.csv.out"][1:] == answers["named.csv.out"][1:] == answers["table.parquet.out"][1:]
+    assert said[0] == "1 of 4  bare.csv  200 rows, 1 without an answer"
+
+
+def test_what_is_made_is_kept_and_what_failed_leaves_nothing(tmp_path: Path, model_dir: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "a.csv").write_text("31\n")
+    (source / "b.csv").write_bytes(b"3\xff\n")
+    said: list[str] = []
+    with pytest.raises(UserError, match=r"b\.csv: rows from 1: line 1 is not UTF-8"):
+        run_batch(model_dir, source, target, said.append)
+    assert [file.name for file in target.iterdir()] == ["a.csv.out"]
+    (source / "b.csv").write_text("32\n")
+    run_batch(model_dir, source, target, said.append)
+    assert said[1:] == ["1 of 2  a.csv  is there already", "2 of 2  b.csv  1 rows"]
+
+
+def test_a_folder_without_rows_is_said(tmp_path: Path, model_dir: Path) -> None:
+    with pytest.raises(UserError, match="holds no file to answer"):
+        run_batch(model_dir, tmp_path / "nothing", tmp_path / "out", print)
+    assert not (tmp_path / "out").exists()
