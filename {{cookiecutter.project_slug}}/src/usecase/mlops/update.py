@@ -115,7 +115,7 @@ def update(say: Say, *, dry_run: bool = False) -> None:
     say(f"What changed and what to do about it: CHANGELOG.md of {template.source}")
     if merged.conflicts:
         raise UserError(
-            "both you and the template changed the lines above: settle each (between its marks your lines come first, then"
+            "both you and the template changed the lines above: settle each (between the marks yours come first, then"
             " the template's), then make setup, make pipeline, make test, and commit"
         )
     say("Next: git diff, make setup, make test, and commit")
