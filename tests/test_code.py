@@ -12,7 +12,7 @@ import baking
 
 SOURCE = baking.ROOT / baking.PROJECT_FOLDER / "src" / "usecase"
 COMPILING = {"pipeline.py", "mlops/steps.py", "mlops/sdk.py", "mlops/compile.py"}
-AWS = ("mlops/aws/", "mlops/infrastructure/")
+AWS = ("mlops/aws/", "mlops/delivery/", "mlops/infrastructure/")
 DEFINITION = json.loads((baking.ROOT / baking.PROJECT_FOLDER / "pipeline.json").read_text())
 
 

@@ -1,11 +1,11 @@
 """Files of rows to files of answers: a line for a line, and a run that was interrupted goes on."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 import xgboost as xgb
-
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor
@@ -48,7 +48,7 @@ def test_a_line_for_each_row_of_each_kind_of_file(
     ages = [str(number % 100) for number in range(200)]
     (source / "named.csv").write_text("age\n" + "\n".join(ages) + "\n")
     (source / "bare.csv").write_text("\n".join(["x", *ages[1:]]))
-    (source / "lines.jsonl").write_text("".join(f'{{"age": {age}}}\n' for age in ages))
+    (source / "lines.jsonl").write_text("".join(json.dumps({"age": int(age)}) + "\n" for age in ages))
     pl.DataFrame({"age": list(map(int, ages))}).write_parquet(source / "table.parquet")
     said: list[str] = []
     run_batch(model_dir, source, tmp_path / "out", said.append)
