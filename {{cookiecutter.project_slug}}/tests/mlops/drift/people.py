@@ -58,6 +58,7 @@ def baseline(count: int = TRAINED) -> DriftBaseline:
     features = {name: _distribution(known[name]) for name in NAMES}
     return DriftBaseline(
         rows=count,
+        answered=count,
         prediction=_distribution(said["prediction"].alias("left")),
         probability=_distribution(said["probability"]),
         features=features,

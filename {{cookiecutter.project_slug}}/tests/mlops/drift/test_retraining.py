@@ -1,6 +1,7 @@
 """When a model is trained again: M of N windows, cooldown, a limit by month, no event twice, a switch to stop all."""
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -128,7 +129,15 @@ def test_the_switch_stops_everything(kind: str) -> None:
 
 
 def test_of_many_who_are_told_to_train_one_does(tmp_path: Path) -> None:
-    store, found = StateFile(tmp_path / "retraining.json"), []
+    class Slow(StateFile):
+        """Between its reading and its writing there is time for others."""
+
+        def load(self) -> State:
+            state = super().load()
+            time.sleep(0.02)
+            return state
+
+    store, found = Slow(tmp_path / "retraining.json"), []
 
     def ask() -> None:
         found.append(claim(store, trigger(), RULE, NOW).start)
@@ -158,6 +167,13 @@ def test_what_a_version_keeps_is_what_sagemaker_takes() -> None:
     assert kept["RetrainingTrigger"] == "manual"
     assert kept["RetrainingReason"].startswith("new prices since March xxx")
     assert len(kept["RetrainingReason"]) == 256
+
+
+def test_a_window_that_is_looked_at_again_is_one_window() -> None:
+    first, *others = windows("ood")
+    again = first.model_copy(update={"verdict": "drift"})
+    history = History(windows=[first, *others]).with_window(again)
+    assert history.windows == [again, *others]
 
 
 def test_history_keeps_the_newest_windows_of_each_baseline(tmp_path: Path) -> None:

@@ -88,10 +88,12 @@ def make_baseline(
     limits = model_monitor.constraints(profiles.columns, model.contract.columns)
     limits.save(folder / model_monitor.CONSTRAINTS)
     distributions = {column.name: drift.distribution(column) for column in profiles.features}
+    answers = [drift.distribution(answer) for answer in profile_answers(predictions, model)]
     drift.DriftBaseline(
         rows=rows,
-        prediction=drift.distribution(profiles.prediction),
-        probability=drift.distribution(profiles.probability) if profiles.probability else None,
+        answered=predictions.height,
+        prediction=answers[0],
+        probability=answers[1] if len(answers) > 1 else None,
         features=distributions,
         relations=drift.relations(profiles.sample, distributions),
     ).save(folder / drift.FILE_NAME)
@@ -132,6 +134,21 @@ def profile_rows(train_dir: Path, model: Model) -> Profiles:
         start += rows.height
     answers = profiles[: len(profiles) - len(names)]
     return Profiles(answers[0], answers[1] if len(answers) > 1 else None, profiles[len(answers) :], pl.concat(sample))
+
+
+def profile_answers(predictions: pl.DataFrame, model: Model) -> list[ColumnProfile]:
+    """Count what the model answered for the test rows (n), as Evaluate has written it."""
+    classes = model.preprocessor.classes
+    labels = {str(label): label for label in classes}
+    names = [f"probability_{place}" for place in range(len(classes))]
+    values = [labels[value] if classes else value for value in predictions["predicted"]]
+    answers = Predictions(values, classes, predictions.select(names).to_numpy() if classes else None)
+    profiles: list[ColumnProfile] = []
+    for column in _answers(answers, model.contract):
+        profile = ColumnProfile(column.name, column.dtype, is_label=bool(classes) and not profiles)
+        profile.add(column, as_text(column.to_frame(), model.contract).to_series())
+        profiles.append(profile)
+    return profiles
 
 
 def _answers(predictions: Predictions, contract: Contract) -> Iterator[pl.Series]:

@@ -1,4 +1,4 @@
-"""drift_baseline.json: the distribution of each column of the training rows, and of the model's answers for them.
+"""drift_baseline.json: the distribution of each column of the training rows, and of the model's answers to test rows.
 
 Small enough to be loaded at each comparison, and without any row. `missing` is a share of all rows; the shares of a
 column add up to 1 over the rows that have a value.
@@ -71,10 +71,15 @@ class Relations(_Part):
 
 
 class DriftBaseline(_Part):
-    """The file. `rows` are the training rows; `probability` is that of the predicted class, for classifiers."""
+    """The file. The features are those of the training `rows`, the answers those for `answered` test rows.
+
+    A model is surer of rows that it has learned than it will be of new ones. `probability` is that of the predicted
+    class, for classifiers.
+    """
 
     version: Literal[1] = 1
     rows: int
+    answered: int
     prediction: Distribution
     probability: Distribution | None = None
     features: dict[str, Distribution]

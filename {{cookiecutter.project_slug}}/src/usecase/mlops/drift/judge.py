@@ -146,8 +146,8 @@ def _tested(
     """Checks of a column with a chance of its own to be wrong."""
     if tally.name in settled or not tally.rows:
         return
-    m = window.baseline.rows * (1 - tally.known.missing)
-    gap = compare.share(tally.missing / tally.rows, tally.known.missing, tally.rows, window.baseline.rows)
+    m = tally.trained * (1 - tally.known.missing)
+    gap = compare.share(tally.missing / tally.rows, tally.known.missing, tally.rows, tally.trained)
     words = f"{tally.missing / tally.rows:.1%} of the rows have no value, in training {tally.known.missing:.1%}"
     yield Finding(tally.name, "completeness", "ok", words, limit=limits.minimum_effect), gap
     if tally.present < limits.minimum_rows:

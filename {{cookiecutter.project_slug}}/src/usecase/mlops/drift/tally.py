@@ -21,11 +21,11 @@ Places = npt.NDArray[np.int64]
 class ColumnTally:
     """Rows of one column: without a value (`missing`), with one that is not of its type (`wrong`).
 
-    `beyond` are rows outside of what the baseline has seen, its range or its categories.
+    `beyond` are rows outside of what the baseline has seen, its range or its categories. `trained` are rows of those.
     """
 
-    def __init__(self, column: Column, known: Distribution) -> None:
-        self.column, self.known = column, known
+    def __init__(self, column: Column, known: Distribution, trained: int) -> None:
+        self.column, self.known, self.trained = column, known, trained
         self.rows = self.missing = self.wrong = self.beyond = 0
 
     @property
@@ -55,8 +55,8 @@ class NumberTally(ColumnTally):
 
     known: Numeric
 
-    def __init__(self, column: Column, known: Numeric) -> None:
-        super().__init__(column, known)
+    def __init__(self, column: Column, known: Numeric, trained: int) -> None:
+        super().__init__(column, known, trained)
         self.counts = np.zeros(len(known.shares), np.int64)
         self.minimum, self.maximum = np.inf, -np.inf
         self.places: Places = np.zeros(0, np.int64)
@@ -84,8 +84,8 @@ class WordTally(ColumnTally):
 
     known: Category
 
-    def __init__(self, column: Column, known: Category) -> None:
-        super().__init__(column, known)
+    def __init__(self, column: Column, known: Category, trained: int) -> None:
+        super().__init__(column, known, trained)
         self.counts: Counter[str] = Counter()
         self.unknown: list[str] = []
 
@@ -119,7 +119,9 @@ class WindowTally:
         self.problems = ProblemLog()  # values that the contract refuses
         self.warnings = ProblemLog()  # values that it lets through, with a warning
         columns = [contract.columns[name] for name in baseline.features if name in contract.columns]
-        self.features = {column.name: _tally(column, baseline.features[column.name]) for column in columns}
+        self.features = {
+            column.name: _tally(column, baseline.features[column.name], baseline.rows) for column in columns
+        }
         self.answers = dict(_answers(baseline, contract))
         self.moments = Moments(len(baseline.relations.columns)) if baseline.relations else None
 
@@ -166,17 +168,19 @@ class WindowTally:
             self.moments.add(np.column_stack([scores(tally.places[::step], tally.known) for tally in numbers]))
 
 
-def _tally(column: Column, known: Distribution) -> ColumnTally:
+def _tally(column: Column, known: Distribution, trained: int) -> ColumnTally:
     if isinstance(known, Numeric):
-        return NumberTally(column, known)
-    return WordTally(column, known) if isinstance(known, Category) else ColumnTally(column, known)
+        return NumberTally(column, known, trained)
+    if isinstance(known, Category):
+        return WordTally(column, known, trained)
+    return ColumnTally(column, known, trained)
 
 
 def _answers(baseline: DriftBaseline, contract: Contract) -> Iterator[tuple[str, ColumnTally]]:
-    yield PREDICTION, _tally(contract.target, baseline.prediction)
+    yield PREDICTION, _tally(contract.target, baseline.prediction, baseline.answered)
     if baseline.probability is not None and not isinstance(baseline.probability, Empty):
         column = Column.model_validate({"name": PROBABILITY, "type": "number", "role": "ignored"})
-        yield PROBABILITY, _tally(column, baseline.probability)
+        yield PROBABILITY, _tally(column, baseline.probability, baseline.answered)
 
 
 def _words(given: pl.Series, column: Column) -> pl.Series:

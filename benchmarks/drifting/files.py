@@ -1,0 +1,55 @@
+"""Write what a report is made from: contract, settings and baseline of 100,000 training rows, and a window."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import polars as pl  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from rows import make
+from usecase.mlops.baseline import drift  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from usecase.mlops.baseline.profile import ColumnProfile  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+TRAINED = 100_000
+PART = 1_000_000
+
+
+def main() -> None:
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, required=True)
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    (folder / "window").mkdir(parents=True)
+    (folder / "config").mkdir()
+    trained = pl.DataFrame(make(TRAINED, 0))
+    trained.write_parquet(folder / "trained.parquet")
+    for number, start in enumerate(range(0, arguments.rows, PART)):
+        rows = pl.DataFrame(make(min(PART, arguments.rows - start), 1 + number))
+        rows.write_parquet(folder / f"window/{number:02}.parquet")
+    profiles = [ColumnProfile(column.name, column.dtype) for column in trained.iter_columns()]
+    for profile in profiles:
+        profile.add(trained[profile.name], trained[profile.name].cast(pl.String))
+    features = {profile.name: drift.distribution(profile) for profile in profiles}
+    drift.DriftBaseline(
+        rows=TRAINED,
+        answered=0,
+        prediction=drift.Empty(missing=1),
+        features=features,
+        relations=drift.relations(trained, features),
+    ).save(folder / drift.FILE_NAME)
+    fields = [{"name": n, "type": "string" if n[0] == "c" else "number", "role": "feature"} for n in trained.columns]
+    fields.append({"name": "target", "type": "boolean", "role": "target"})
+    (folder / "data_contract.yaml").write_text(json.dumps({"name": "rows", "schema": {"fields": fields}}))
+    settings = {"project": "rows", "owner_email": "team@example.com", "container": "own", "aws_region": "eu-west-1"}
+    (folder / "config/defaults.yaml").write_text(json.dumps({**settings, "model_package_group": "rows"}))
+    (folder / "config/local.yaml").write_text("{}")
+
+
+if __name__ == "__main__":
+    main()
