@@ -197,7 +197,12 @@ def reject(
 
 
 @app.command()
-def serve(port: Port = None) -> None:
+def serve(
+    port: Port = None,
+    capture: Annotated[
+        Path | None, typer.Option(help="Keep requests and answers in this folder, as SageMaker captures them.")
+    ] = None,
+) -> None:
     """Serve the latest approved version on this machine: POST /invocations, GET /ping, /docs and /metrics."""
     package = _registry().latest_approved()
     package.verify()
@@ -211,6 +216,7 @@ def serve(port: Port = None) -> None:
         typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
         options = {"model-dir": folder, "port": port or settings.port, "max-payload-mb": settings.max_payload_mb}
         options |= {"model-version": package.version, "workers": 1, "metrics": "prometheus"}
+        options |= {"capture-dir": capture} if capture else {}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", *words]
         service = subprocess.Popen(command)

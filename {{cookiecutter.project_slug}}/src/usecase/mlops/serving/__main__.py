@@ -29,6 +29,7 @@ def main() -> None:
 
 
 def _work(arguments: argparse.Namespace, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    from usecase.mlops.capture import Capture
     from usecase.mlops.serving.app import Limits, Service
     from usecase.mlops.serving.log import Log
     from usecase.mlops.serving.server import run_worker
@@ -37,7 +38,8 @@ def _work(arguments: argparse.Namespace, listener: socket.socket, on_ready: Call
     limits = Limits(arguments.max_payload_mb * 2**20, min(Limits.body_seconds, seconds), seconds)
     prometheus = arguments.metrics == "prometheus"
     batch = os.environ.get("SAGEMAKER_BATCH", "").lower() == "true"
-    service = Service(arguments.model_dir, limits, Log(), arguments.model_version, batch, prometheus)
+    capture = Capture(arguments.capture_dir) if arguments.capture_dir else None
+    service = Service(arguments.model_dir, limits, Log(), arguments.model_version, batch, prometheus, capture)
     return run_worker(listener, service, on_ready, emf=not prometheus)
 
 
@@ -53,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     timeout = _number("SAGEMAKER_MODEL_SERVER_TIMEOUT", 55, 3600)
     parser.add_argument("--timeout", type=int, default=timeout, help="seconds for an answer")
     parser.add_argument("--metrics", choices=["emf", "prometheus"], default="emf", help="lines of the log, or /metrics")
+    parser.add_argument("--capture-dir", type=Path, help="keep requests and answers there, as SageMaker captures them")
     parser.add_argument("--model-version", default=os.environ.get("MODEL_VERSION", ""), help="said in each answer")
     return parser.parse_args()
 

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from usecase.mlops import default_handlers
+from usecase.mlops.capture import Capture
 from usecase.mlops.errors import UserError
 from usecase.mlops.serving import metrics
 from usecase.mlops.serving.answers import PLAIN, Answers, Options
@@ -79,7 +80,9 @@ class Service:
         version: str = "",
         batch: bool = False,
         prometheus: bool = False,
+        capture: Capture | None = None,
     ) -> None:
+        self._capture = capture
         self.limits, self.log, self.metrics = limits, log, Metrics()
         self.draining = False
         self._model_dir, self._version, self._batch, self._prometheus = model_dir, version, batch, prometheus
@@ -211,13 +214,16 @@ class Service:
                 body, headers.get(b"content-encoding", b"").decode("latin-1"), self.limits.max_payload
             )
             if self._handlers is not None:
-                answer = await self._in_thread(self._ask_handlers, self._handlers, body, content_type or JSON, accept)
-                return *answer, (None, None)
-            if len(body) <= SMALL_BODY and not options.explanation and b"explanation" not in body:
+                work = self._in_thread(self._ask_handlers, self._handlers, body, content_type or JSON, accept)
+                (written, accept), answers, valid = await work, None, None
+            elif len(body) <= SMALL_BODY and not options.explanation and b"explanation" not in body:
                 written, answers, valid = model.answer(body, content, accept, options, self._batch)
             else:  # /ping is answered meanwhile
                 work = self._in_thread(model.answer, body, content, accept, options, self._batch)
                 written, answers, valid = await work
+            if self._capture:
+                name = headers.get(INFERENCE_ID, b"").decode("latin-1")
+                self._capture.write((content_type or JSON, body), (accept, written), name)
             return written, accept, (answers, valid)
         finally:
             self._busy -= 1
