@@ -15,7 +15,7 @@ ENVIRONMENTS = ["dev", "qa", "prod"]
 # Everything that can be switched on together.
 SWITCHES = """
 state: { lock: both }
-aws_access: { project_id: "4711", plan_role: true }
+aws_access: { project_id: "4711", plan_role: true, approve_role: true }
 training_environment: prod
 network:
   nat: true

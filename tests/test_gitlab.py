@@ -649,13 +649,13 @@ def test_secret_variables_come_from_the_environment_and_are_not_shown(gitlab: Fa
 def test_variables_name_the_roles_that_terraform_makes(
     planned_repository: Path, running_provider: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = planned(planned_repository, "bootstrap/usecase", "prod", running_provider)  # trains there, plan_role is on
+    plan = planned(planned_repository, "bootstrap/usecase", "prod", running_provider)  # trains there, with every role
     roles = [item for item in plan["planned_values"]["root_module"]["resources"] if item["address"].startswith(ROLES)]
     made = {
         item["index"]: f"arn:aws:iam::333333333333:role{item['values']['path']}{item['values']['name']}"
         for item in roles
     }
-    assert made.keys() == {"deploy", "plan", "promote", "train"}
+    assert made.keys() == {"approve", "deploy", "plan", "promote", "train"}
     monkeypatch.syspath_prepend(str(SOURCE))
     settings = importlib.import_module("usecase.mlops.settings").load_settings("prod", planned_repository)
     role_arn = importlib.import_module("usecase.mlops.gitlab.wanted").role_arn

@@ -93,6 +93,7 @@ def test_a_key_without_a_value_is_not_given(tmp_path: Path) -> None:
         ("rollout: {size_percent: 60}", "rollout.size_percent: Input should be less than or equal to 50"),
         ("alarms: {period_seconds: 90}", "alarms.period_seconds: Input should be a multiple of 60"),
         ("aws_access: {auth: runner_role}", "aws_access: auth: runner_role needs runner_role_arn, the ARN of"),
+        ("aws_access: {sub_claims: ref, approve_role: true}", "aws_access: approve_role needs sub_claims: tier"),
         ("shadow: {model_package_arn: churn/3}", "shadow.model_package_arn: String should match pattern"),
         ("training_environment: local", "training_environment: Input should be 'dev', 'qa' or 'prod'"),
     ],

@@ -65,7 +65,8 @@ class AwsAccess(Section):
     `sub_claims: tier` binds a role to protected refs and the tier of a protected environment, which GitLab has from
     Premium and 18.7 on; `ref`, for GitLab Free, to `main`, and for prod to tags `v*`.
     `project_id` is GitLab's number of the project, pinned where gitlab.com issues the token. `plan_role`: merge
-    requests may read the environment, to plan.
+    requests may read the environment, to plan. `approve_role`: jobs of the protected environment `model-approval`
+    may decide on versions, which the tier alone can tell from other jobs.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -75,12 +76,15 @@ class AwsAccess(Section):
     project_id: str = Field(default="", pattern=r"^\d*$")
     sub_claims: Literal["tier", "ref"] = "tier"
     plan_role: bool = False
+    approve_role: bool = False
     runner_role_arn: RoleArn = ""
 
     @model_validator(mode="after")
     def _has_its_role(self) -> "AwsAccess":
         if self.auth == "runner_role" and not self.runner_role_arn:
             raise ValueError("auth: runner_role needs runner_role_arn, the ARN of the runner's role")
+        if self.approve_role and self.auth == "oidc" and self.sub_claims != "tier":
+            raise ValueError("approve_role needs sub_claims: tier; with ref any job on main could approve a model")
         return self
 
 

@@ -106,7 +106,7 @@ locals {
       {
         Effect    = "Deny"
         NotAction = ["iam:Get*", "iam:List*"]
-        Resource  = [for role in ["deploy", "plan", "promote", "train"] : "${local.iam}:role/*/${local.name}-${role}"]
+        Resource  = [for role in keys(local.roles) : "${local.iam}:role/*/${local.name}-${role}"]
       },
     ],
     [for statement in local.new_is_tagged : { for key, value in jsondecode(statement) : key => value if key != "Sid" }],

@@ -4,12 +4,14 @@ locals {
     { for role in ["plan"] : role => "Plans of merge requests: reads, writes nothing but locks" if local.config.aws_access.plan_role },
     { deploy = "Applies terraform/platform and terraform/serving, and checks what came of it" },
     { for role in ["train"] : role => "Pushes images, deploys and starts the pipeline" if local.trains },
+    { for role in ["approve"] : role => "Decides on versions, in jobs of the environment model-approval" if local.trains && local.config.aws_access.approve_role },
     { for role in ["promote"] : role => "Fetches approved versions, for copies in other environments" if local.trains },
   )
 
   statements = {
     plan    = { state = local.state_is_read, read = local.all_is_read }
     train   = { train = local.models_are_trained }
+    approve = { approve = local.versions_are_decided_on }
     promote = { promote = local.record_is_copied }
     deploy = merge(
       { state = local.state_is_written, read = local.all_is_read, storage = local.storage, network = local.network, compute = local.compute, events = local.events },
@@ -40,6 +42,10 @@ resource "aws_iam_role" "job" {
     precondition {
       condition     = local.by_token || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*]+$", local.config.aws_access.runner_role_arn))
       error_message = "aws_access.runner_role_arn in config/${var.environment}.yaml must be the ARN of the runner's role, without a wildcard: aws_access.auth is runner_role."
+    }
+    precondition {
+      condition     = each.key != "approve" || !local.by_token || local.by_tier
+      error_message = "aws_access.approve_role in config/${var.environment}.yaml needs sub_claims: tier: without the tier of a protected environment any job on main could approve a model. Set approve_role: false, and let people of people.stewards decide in the registry."
     }
     precondition {
       condition     = can(regex("^[^*?]+/[^*?]+$", local.full_path)) && !startswith(local.full_path, "/")

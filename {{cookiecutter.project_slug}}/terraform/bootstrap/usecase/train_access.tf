@@ -1,5 +1,5 @@
 # What jobs need where models are trained: to build the image and start the pipeline; and to fetch what was approved, for copies
-# in the other environments. Neither decides on a model, nor deploys one.
+# in the other environments. Neither decides on a model, nor deploys one. A third role decides, where the settings ask for it.
 locals {
   record_is_read = [
     jsonencode({
@@ -24,8 +24,7 @@ locals {
     }),
   ]
 
-  record_is_copied = concat(local.record_is_read, [
-    jsonencode({ Sid = "ImagesArePulled", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], Resource = local.images }),
+  files_are_decrypted = [
     jsonencode({
       Sid       = "FilesAreDecrypted"
       Effect    = "Allow"
@@ -33,6 +32,14 @@ locals {
       Resource  = local.all_keys # keys are known by their alias before they exist
       Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.name}-artifacts" } }
     }),
+  ]
+
+  versions_are_decided_on = concat(local.record_is_read, local.files_are_decrypted, [
+    jsonencode({ Sid = "ModelsAreDecidedOn", Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions }),
+  ])
+
+  record_is_copied = concat(local.record_is_read, local.files_are_decrypted, [
+    jsonencode({ Sid = "ImagesArePulled", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], Resource = local.images }),
   ])
 
   # Elsewhere a deploy job fetches with its own role what it copies. In another account the policies of bucket, key, repository

@@ -26,6 +26,8 @@ locals {
   subjects = {
     plan  = { StringLike = ["${local.path}:ref_type:branch:ref:*"] } # any branch, and nothing is written
     train = { StringEquals = [local.by_tier ? local.protected : local.on_main] }
+    # Jobs of the protected environment model-approval, and there is no such role without tiers.
+    approve = { StringEquals = ["${local.protected}:environment_protected:true:deployment_tier:other"] }
     deploy = (
       local.by_tier ? { StringEquals = [local.deploying[var.environment]] }
       : var.environment == "prod" ? { StringLike = [local.on_tag] } : { StringEquals = [local.on_main] }

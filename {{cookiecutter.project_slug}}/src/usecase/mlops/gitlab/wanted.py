@@ -205,6 +205,8 @@ def _aws_variables(environments: Mapping[str, Settings], url: str) -> Iterator[V
     if trains.aws_account:
         yield Variable(key="AWS_TRAIN_ROLE_ARN", value=role_arn(trains, "train"))
         yield Variable(key="AWS_PROMOTE_ROLE_ARN", value=role_arn(trains, "promote"))
+        if trains.aws_access.approve_role:
+            yield Variable(key="AWS_APPROVE_ROLE_ARN", value=role_arn(trains, "approve"))
     dev = environments.get("dev")
     if dev and dev.aws_account and dev.aws_access.plan_role:
         yield Variable(key="AWS_PLAN_ROLE_ARN", value=role_arn(dev, "plan"), protected=False)

@@ -135,7 +135,7 @@ run "the_boundary" {
 
   assert {
     condition = [for statement in local.bounds : [statement.Effect, statement.Resource] if can(statement.NotAction)] == [["Deny", [
-      "arn:aws:iam::111122223333:role/*/churn-dev-deploy", "arn:aws:iam::111122223333:role/*/churn-dev-plan", "arn:aws:iam::111122223333:role/*/churn-dev-promote", "arn:aws:iam::111122223333:role/*/churn-dev-train",
+      "arn:aws:iam::111122223333:role/*/churn-dev-deploy", "arn:aws:iam::111122223333:role/*/churn-dev-promote", "arn:aws:iam::111122223333:role/*/churn-dev-train",
     ]]]
     error_message = "jobs do not change their own roles"
   }
@@ -276,6 +276,38 @@ run "production_without_tiers" {
     condition     = length(aws_iam_policy.boundary[0].policy) <= 6144
     error_message = "a policy has at most 6,144 characters, also with the longest names"
   }
+}
+
+run "jobs_that_decide" {
+  command = plan
+
+  variables {
+    environment = "dev"
+    config_dir  = "./tests/deciding/config"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.job["approve"].assume_role_policy).Statement[0].Condition.StringEquals["gitlab.com:sub"] == ["project_path:data/models/churn:ref_type:branch:ref:main:ref_protected:true:environment_protected:true:deployment_tier:other"]
+    error_message = "jobs of the protected environment model-approval decide, and no others"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_policy.job["approve-approve"].policy).Statement : [statement.Action, statement.Resource] if !can(regex(":(Get|List|Describe|Decrypt)", flatten([statement.Action])[0]))] == [[
+      "sagemaker:UpdateModelPackage", ["arn:aws:sagemaker:eu-west-1:111122223333:model-package-group/churn", "arn:aws:sagemaker:eu-west-1:111122223333:model-package/churn/*"],
+    ]]
+    error_message = "they change the status of versions, and nothing else"
+  }
+}
+
+run "any_job_of_main_would_decide" {
+  command = plan
+
+  variables {
+    environment = "qa"
+    config_dir  = "./tests/deciding/config"
+  }
+
+  expect_failures = [aws_iam_role.job]
 }
 
 run "a_role_of_the_runner" {
