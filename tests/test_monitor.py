@@ -1,6 +1,11 @@
 """The loop, closed on one machine: traffic drifts, windows say so, a model is trained again, and then it is quiet."""
 
+import contextlib
+import http.client
 import json
+import socket
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +14,6 @@ import pytest
 import baking
 import test_bake_run
 
-# Answers requests as the service does, and captures them as it does: a call per row, with the row's number as its name.
-TRAFFIC = """
-import sys, tempfile
-from pathlib import Path
-import polars as pl
-from usecase import inference
-from usecase.mlops.capture import Capture
-from usecase.mlops.model import unpack
-from usecase.mlops.registry import open_registry
-
-rows, capture = pl.read_csv(sys.argv[1], infer_schema=False), Capture(Path(sys.argv[2]))
-with tempfile.TemporaryDirectory() as folder:
-    unpack(open_registry().latest_approved().model_data, Path(folder))
-    model = inference.model_fn(folder)
-    for number, row in enumerate(rows.drop("diagnosis").iter_slices(1)):
-        body = row.write_csv(include_header=False).encode()
-        answer = inference.output_fn(inference.predict_fn(inference.input_fn(body, "text/csv"), model), "text/csv")
-        capture.write(("text/csv", body), ("text/csv", answer), f"{sys.argv[3]}-{number}")
-"""
 # Rows of the sample with noise, so that none is one of training; two columns moved by as many standard deviations.
 ROWS = """
 import sys
@@ -43,6 +29,33 @@ rows.with_columns(
     if name != "diagnosis"
 ).write_csv(path)
 """
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def ask(port: int, window: str, lines: list[str]) -> None:
+    """Ask for each row by its features, once the service is ready; the row's number is the name of the call."""
+    service = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            service.request("GET", "/ping")
+            if (ready := service.getresponse()).read() == b"" and ready.status == 200:
+                break
+        service.close()
+        time.sleep(0.1)
+    for number, line in enumerate(lines):
+        headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+        headers["X-Amzn-SageMaker-Inference-Id"] = f"{window}-{number}"
+        service.request("POST", "/invocations", line.rpartition(",")[0], headers)
+        answer = service.getresponse()
+        assert answer.read()
+        assert answer.status == 200
+    service.close()
 
 
 class Team:
@@ -61,10 +74,17 @@ class Team:
         return self.run("usecase", *words, code=code)
 
     def serve(self, window: str, shift: float, seed: int) -> str:
-        """Answer 600 requests and capture them; return the folder of the capture."""
+        """Let the service answer 600 requests and capture them; return the folder of the capture."""
         self.run("python", "-c", ROWS, "600", str(shift), str(seed), f"{window}.csv")
-        self.run("python", "-c", TRAFFIC, f"{window}.csv", f".local/capture/{window}", window)
-        return f".local/capture/{window}"
+        folder, port = f".local/capture/{window}", free_port()
+        command = [str(self.project / ".venv/bin/usecase"), "serve", "--port", str(port), "--capture", folder]
+        service = subprocess.Popen(command, cwd=self.project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            ask(port, window, (self.project / f"{window}.csv").read_text().splitlines()[1:])
+        finally:
+            service.terminate()
+            assert service.wait(60) == 0
+        return folder
 
     def labels(self, *windows: str) -> str:
         """Write what became true of the requests of some windows; return the file."""

@@ -255,7 +255,7 @@ def test_what_is_written_is_read_back_the_same(tmp_path_factory: pytest.TempPath
         }
     )
     shares = {profile.name: drift.distribution(profile) for profile in profiles}
-    baseline = DriftBaseline(rows=1, prediction=shares[profiles[0].name], features=shares)
+    baseline = DriftBaseline(rows=1, answered=1, prediction=shares[profiles[0].name], features=shares)
     for written in (statistics, constraints, violations, baseline):
         written.save(folder / "file.json")
         assert type(written).load(folder / "file.json") == written
