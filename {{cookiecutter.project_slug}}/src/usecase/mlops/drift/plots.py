@@ -70,11 +70,16 @@ def _density(tally: NumberTally) -> str:
     parts = [
         f'<polygon points="{steps(now)}" fill="{ORANGE}" fill-opacity="0.35"/>',
         f'<polyline points="{steps(then)}" fill="none" stroke="{BLUE}" stroke-width="2"/>',
-        _text(left, HEIGHT - 8, f"{edges[0]:.4g}", "start"),
-        _text(right, HEIGHT - 8, f"{edges[-1]:.4g}", "end"),
+        _text(left, HEIGHT - 8, _place(edges[0], known.kind), "start"),
+        _text(right, HEIGHT - 8, _place(edges[-1], known.kind), "end"),
         *_keys(),
     ]
     return _svg(WIDTH, HEIGHT, [_rule(left, right, bottom, SOFT), *parts])
+
+
+def _place(value: float, kind: str) -> str:
+    """A number, or the day of a moment."""
+    return f"{value:.4g}" if kind == "number" else str(np.datetime64(round(value), "s"))[:10]
 
 
 def _bars(tally: WordTally) -> str:
