@@ -1,6 +1,8 @@
 """What a data scientist does with a fresh project, on a machine that has git, make and Python but no uv."""
 
+import csv
 import http.server
+import itertools
 import json
 import os
 import re
@@ -12,8 +14,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import boto3
 import frictionless
 import pytest
 import yaml
@@ -76,6 +79,23 @@ def write_data(project: Path, kind: str) -> Path:
     file = project.parent / f"{kind} data.csv"
     subprocess.run([project / ".venv/bin/python", "-c", WRITE_CSV, loader, target, file], check=True)
     return file
+
+
+def ask_with_boto3(port: int, file: Path, target: str) -> dict[str, Any]:
+    """What AWS's own client gets from the service for five rows of a file."""
+    lines = csv.DictReader(file.read_text().splitlines())
+    rows = [{name: float(cell) for name, cell in row.items() if name != target} for row in itertools.islice(lines, 5)]
+    client = boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="eu-west-1",
+        aws_access_key_id="none",
+        aws_secret_access_key="none",  # noqa: S106 - signs a request that nobody checks
+    )
+    answer: dict[str, Any] = client.invoke_endpoint(
+        EndpointName="local", ContentType="application/json", Body=json.dumps(rows), CustomAttributes="trace=1"
+    )
+    return answer
 
 
 def test_setup_leaves_a_clean_repository_with_a_lock(project: Path) -> None:
@@ -184,11 +204,18 @@ def test_from_a_csv_that_nobody_prepared_to_predictions(fresh: Path, kind: str) 
         while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
             time.sleep(0.2)
         table = make(fresh, "predict", f"port={port}", f"data={file}").stdout
+        asked_by_aws = ask_with_boto3(port, file, target)
     finally:
         service.send_signal(signal.SIGTERM)
         assert service.wait(30) == 0
     assert f"actual {target}" in table
     assert "prediction" in table
+    assert asked_by_aws["CustomAttributes"] == "trace=1"
+    assert len(json.loads(asked_by_aws["Body"].read())["predictions"]) == 5
+    make(fresh, "batch", f"input={file.parent}", "output=answers")
+    assert (
+        len((fresh / "answers" / f"{file.name}.out").read_text().splitlines()) == len(file.read_text().splitlines()) - 1
+    )
 
 
 def test_two_runs_from_nothing_give_the_same_model(fresh: Path) -> None:

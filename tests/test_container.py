@@ -81,7 +81,7 @@ def test_dependencies_come_from_the_lock_alone(baked: Path) -> None:
     for sync in syncs:
         assert "--frozen" in sync
         assert "--no-default-groups" in sync
-        assert set(re.findall(r"--group (\S+)", sync)) == {"mlops"} <= set(groups)
+        assert set(re.findall(r"--group (\S+)", sync)) == {"mlops", "serving", "onnx"} <= set(groups)
     assert "--no-editable" in syncs[-1]  # the source tree is not in the final image
 
 
@@ -98,7 +98,7 @@ def test_it_starts_the_prediction_service_as_sagemaker_asks(baked: Path) -> None
     (entry,) = re.findall(r"^ENTRYPOINT (.+)$", dockerfile(baked), re.MULTILINE)
     program, option, module = json.loads(entry)  # the exec form: the service receives SIGTERM itself
     assert (program, option) == ("python", "-m")
-    assert (baked / "src" / f"{module.replace('.', '/')}.py").is_file()
+    assert (baked / "src" / module.replace(".", "/") / "__main__.py").is_file()
     assert 'CMD ["serve"]' in dockerfile(baked)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import xgboost as xgb
+
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.features import Preprocessor

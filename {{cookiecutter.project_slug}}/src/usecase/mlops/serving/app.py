@@ -5,8 +5,8 @@
 import asyncio
 import os
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ class Service:
             return
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id = headers.get(INFERENCE_ID, b"").decode("latin-1") or uuid.uuid4().hex
+        request_id = headers.get(INFERENCE_ID, b"").decode("latin-1") or secrets.token_hex(16)
         status, body, media_type = HTTPStatus.OK, b"", JSON
         more: list[tuple[bytes, bytes]] = [(name, headers[name]) for name in ECHOED if name in headers]
         counted: tuple[Answers | None, Valid | None] = (None, None)

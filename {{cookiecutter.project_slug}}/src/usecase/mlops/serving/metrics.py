@@ -15,7 +15,7 @@ TENTHS = tuple(number / 10 for number in range(1, 11))
 MAX_SERIES = 200  # per metric, against labels that clients choose
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself alone, which makes it a cheap key
 class Metric:
     """A thing that is counted (counter), measured now (gauge) or laid into `buckets` (histogram)."""
 
