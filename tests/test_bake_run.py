@@ -90,7 +90,7 @@ def ask_with_boto3(port: int, file: Path, target: str) -> dict[str, Any]:
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name="eu-west-1",
         aws_access_key_id="none",
-        aws_secret_access_key="none",  # noqa: S106 - signs a request that nobody checks
+        aws_secret_access_key="none",  # signs a request that nobody checks
     )
     answer: dict[str, Any] = client.invoke_endpoint(
         EndpointName="local", ContentType="application/json", Body=json.dumps(rows), CustomAttributes="trace=1"
@@ -212,9 +212,10 @@ def test_from_a_csv_that_nobody_prepared_to_predictions(fresh: Path, kind: str) 
     assert "prediction" in table
     assert asked_by_aws["CustomAttributes"] == "trace=1"
     assert len(json.loads(asked_by_aws["Body"].read())["predictions"]) == 5
-    make(fresh, "batch", f"input={file.parent}", "output=answers")
+    make(fresh, "batch", f"input={file.parent}", f"output={file.parent / 'answers'}")
     assert (
-        len((fresh / "answers" / f"{file.name}.out").read_text().splitlines()) == len(file.read_text().splitlines()) - 1
+        len((file.parent / "answers" / f"{file.name}.out").read_text().splitlines())
+        == len(file.read_text().splitlines()) - 1
     )
 
 
