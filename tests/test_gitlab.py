@@ -359,14 +359,14 @@ def test_apply_converges_when_killed_after_any_write(
 
 def test_a_write_that_gitlab_refuses_ends_with_one_line(gitlab: FakeGitLab, project: Path) -> None:
     gitlab.page_size = 100
-    for number in (1, 4, 8):  # the project, a label, the push
+    for number in (1, 4, 9):  # the project, a label, the push
         gitlab.forget()
         run("git", "remote", "remove", "origin", cwd=project)
         gitlab.fail_before = number
         done = setup(project, "apply")
         assert done.status == 1
         assert "500" in done.err
-        assert number == 8 or "nothing was deleted; to continue: uv run --script" in done.err
+        assert number == 9 or "nothing was deleted; to continue: uv run --script" in done.err
     assert gitlab.writes[-1].endswith("git-receive-pack")
 
 

@@ -102,9 +102,16 @@ def test_stage_and_container_leave_out_what_they_should(template: Path, tmp_path
     """The design's list, written once more: an exclusion that matches nothing would go unnoticed otherwise."""
     have = {stage: files(bake("copier", template, tmp_path / stage, {"mlops_stage": stage})).keys() for stage in STAGES}
     grown = have["automated"] - have["basic"]
-    packages = [f"{top}/mlops/{name}/" for top in ("src/usecase", "tests") for name in ("aws", "infrastructure")]
+    of_aws = ("aws", "delivery", "infrastructure")
+    packages = [f"{top}/mlops/{name}/" for top in ("src/usecase", "tests") for name in of_aws]
     folders = ("terraform/", *packages)
-    assert {name for name in grown if not name.startswith(folders)} == {".gitlab/ci/terraform.yml", "docs/aws.md"}
+    jobs = ("approve", "aws", "dev", "iac", "monitor", "ops", "prod", "qa", "release", "terraform", "train")
+    assert {name for name in grown if not name.startswith(folders)} == {
+        *(f".gitlab/ci/{job}.yml" for job in jobs),
+        *(f"docs/{page}.md" for page in ("aws", "costs", "delivery")),
+        ".gitlab/project-aws.yaml",
+        "tools/aws_config.sh",
+    }
     assert {name.partition("/")[0] for name in grown if name.startswith(folders)} == {"terraform", "src", "tests"}
     assert have["full"] - have["automated"] >= {
         "terraform/bootstrap/account/audit.tf",

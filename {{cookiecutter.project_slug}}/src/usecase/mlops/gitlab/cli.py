@@ -1,6 +1,7 @@
 """The command line of tools/gitlab_setup.py."""
 
 import argparse
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -156,9 +157,8 @@ def _event_connection() -> EventConnection | None:
     """The connection of AWS, where there are tools for it, which come with stage automated."""
     if importlib.util.find_spec("usecase.mlops.aws") is None:
         return None
-    from usecase.mlops.aws import event_connection
-
-    return event_connection.find()
+    found: EventConnection | None = importlib.import_module("usecase.mlops.aws.event_connection").find()
+    return found
 
 
 def _problem_of_ci(project: Project) -> str:
