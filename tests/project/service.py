@@ -114,4 +114,6 @@ def running(model_dir: Path, *options: str, **environment: str) -> Iterator["Ser
         process.send_signal(signal.SIGTERM)
         status = process.wait(30)
         reader.join(10)
+        if process.stdout:
+            process.stdout.close()
     assert status == 0, lines
