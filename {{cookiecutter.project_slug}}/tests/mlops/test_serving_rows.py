@@ -244,8 +244,13 @@ def test_a_booster_of_another_kind_is_not_converted(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_every_content_type_and_a_frame_give_the_same_answers(folder: Path) -> None:
-    """To 1e-9: the predictor is the same, and so is its input."""
+@pytest.mark.parametrize("derives", [False, True])
+def test_every_content_type_and_a_frame_give_the_same_answers(
+    derives: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To 1e-9: the predictor is the same, and so is its input; also when the rows go through code that derives."""
+    monkeypatch.setattr("usecase.mlops.serving.model.returns_its_argument", lambda *_: not derives)
+    monkeypatch.setattr("usecase.preprocessing.add_features", lambda rows: rows)  # these rows are not the team's
     names = ["a", "b", "c"]
     rows: list[list[float | None]] = [
         [0.1, 2, 1e-5],

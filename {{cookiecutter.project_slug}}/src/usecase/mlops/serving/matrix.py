@@ -1,5 +1,6 @@
 """From checked rows to the matrix of the model, as `usecase.mlops.features` makes it from frames."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
@@ -26,6 +27,7 @@ class MatrixMaker:
         self._width = len(encoding.feature_names)
         self._codes = {item.name: {word: n for n, word in enumerate(item.categories)} for item in encoding.inputs}
         self._names = [column.name for column in contract.features]
+        self._whole = {column.name for column in contract.features if column.type == "integer"}
         places = {name: place for place, name in enumerate(self._names)}
         self._places = [places[item.name] for item in encoding.inputs] if derive is None else []
         self._same_order = self._places == list(range(len(self._names)))
@@ -65,8 +67,11 @@ class MatrixMaker:
     def _typed(self, valid: Valid) -> dict[str, list[Any]]:
         if valid.numbers is None:
             return valid.columns
-        numbers = [[None if value != value else value for value in column] for column in valid.numbers.T.tolist()]
-        return dict(zip(self._names, numbers, strict=True))
+        typed: dict[str, list[Any]] = {}
+        for name, values in zip(self._names, valid.numbers.T.tolist(), strict=True):
+            kind = int if name in self._whole else float
+            typed[name] = [None if math.isnan(value) else kind(value) for value in values]
+        return typed
 
 
 def _floats(values: Sequence[Any]) -> npt.NDArray[Any]:
