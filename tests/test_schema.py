@@ -50,7 +50,9 @@ def deprecated(text: str, schemas: Schemas) -> list[str]:
         found += [f"{name}.{path}" for path in in_block(body, schemas[kind][name])]
     for read in READ.finditer(text):
         block = schemas["data" if read["data"] else "resource"].get(read["type"], {})
-        if block.get("attributes", {}).get(read["name"], {}).get("deprecated"):
+        attribute = block.get("attributes", {}).get(read["name"], {})
+        inner = block.get("block_types", {}).get(read["name"], {}).get("block", {})
+        if attribute.get("deprecated") or inner.get("deprecated"):
             found.append(f"{read['type']}.{read['name']}")
     return sorted(set(found))
 
