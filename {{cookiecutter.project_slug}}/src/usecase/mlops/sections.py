@@ -292,21 +292,65 @@ class Studio(Section):
     mlflow: bool = False
 
 
+class ModelMonitor(Section):
+    """SageMaker Model Monitor: which of its monitors run, on what, and when. Each run is a job on an instance.
+
+    Its schedules begin at full hours: every hour, at one hour of the day, or from one hour on every few.
+    `ground_truth_uri` is where labels arrive, which model quality and bias compare with; `analysis_config_uri` is the
+    configuration of SageMaker Clarify, which bias and explainability need ("Configure the analysis", Developer Guide).
+    """
+
+    data_quality: bool = False
+    model_quality: bool = False
+    bias: bool = False
+    explainability: bool = False
+    schedule: str = Field(default="cron(0 * ? * * *)", pattern=r"^cron\(0 (\*|\d\d?(/\d\d?)?) \? \* \* \*\)$")
+    instance_type: InstanceType = "ml.m5.large"
+    problem_type: Literal["BinaryClassification", "MulticlassClassification", "Regression"] = "BinaryClassification"
+    ground_truth_uri: str = Field(default="", pattern=r"^(s3://[a-z0-9.-]+/.+)?$")
+    analysis_config_uri: str = Field(default="", pattern=r"^(s3://[a-z0-9.-]+/.+)?$")
+
+    @model_validator(mode="after")
+    def _has_its_inputs(self) -> "ModelMonitor":
+        if (self.model_quality or self.bias) and not self.ground_truth_uri:
+            raise ValueError("model_quality and bias need ground_truth_uri, the s3:// folder where labels arrive")
+        if (self.bias or self.explainability) and not self.analysis_config_uri:
+            raise ValueError("bias and explainability need analysis_config_uri, the configuration of SageMaker Clarify")
+        return self
+
+
+class LogShipping(Section):
+    """Where logs of endpoint and monitor go beside CloudWatch: a domain of OpenSearch Service; blank: nowhere."""
+
+    opensearch_domain_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:es:[a-z0-9-]+:\d{12}:domain/[a-z0-9-]+)?$")
+
+
 class Monitoring(Section):
     """When a window of traffic drifts: rows it needs, share of rows that must have moved, and how often by chance.
 
-    `false_alarms` is the share of windows without drift that may be called drift, over all columns together.
+    `false_alarms` is the share of windows without drift that may be called drift, over all columns together. The
+    others are of the function that looks in AWS: once per window, some minutes after its end. `anomaly_band`:
+    standard deviations that predictions may leave their usual course before an alarm; 0: no such alarms.
     """
 
     minimum_rows: int = Field(default=500, ge=100)
     minimum_effect: float = Field(default=0.05, gt=0, lt=1)
     false_alarms: float = Field(default=0.05, gt=0, le=0.5)
+    enabled: bool = True
+    schedule: Cron = "cron(10 * * * ? *)"
+    window_minutes: int = Field(default=60, ge=60, le=1440, multiple_of=60)
+    capture_grace_minutes: int = Field(default=10, ge=0, le=60)
+    memory_mb: int = Field(default=2048, ge=512, le=10240)
+    timeout_seconds: int = Field(default=900, ge=60, le=900)
+    anomaly_band: float = Field(default=3, ge=0, le=10)
+    model_monitor: ModelMonitor = Field(default_factory=ModelMonitor)
+    log_shipping: LogShipping = Field(default_factory=LogShipping)
 
 
 class Retraining(Section):
     """When drift trains again: `violated` of the newest `windows`; hours between two trainings; how many in 30 days.
 
-    `enabled: false` stops all of them, whatever asks for one.
+    `enabled: false` stops all of them, whatever asks for one. In AWS drift, new data and a `schedule` can ask.
     """
 
     enabled: bool = True
@@ -314,6 +358,9 @@ class Retraining(Section):
     violated: int = Field(default=2, ge=1, le=50)
     cooldown_hours: int = Field(default=72, ge=0, le=8760)
     monthly_runs: int = Field(default=4, ge=1, le=1000)
+    on_drift: bool = True
+    on_new_data: bool = False
+    schedule: Cron | Literal[""] = ""
 
     @model_validator(mode="after")
     def _can_fire(self) -> "Retraining":
