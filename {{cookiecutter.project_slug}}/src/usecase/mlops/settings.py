@@ -1,7 +1,8 @@
 """Settings of one environment: config/<environment>.yaml over config/defaults.yaml."""
 
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -147,6 +148,28 @@ class Scans(Section):
     licences: list[str] = Field(default_factory=list)
 
 
+class AccessReview(Section):
+    """When somebody last looked through who has access, in AWS and GitLab; a review is due again after so many days."""
+
+    last: date | None = None
+    interval_days: int = Field(default=180, ge=1, le=1096)
+
+
+class Accountability(Section):
+    """What people know about the use case and no file, account or project shows; a blank value was not said.
+
+    `data_classification`: how sensitive the data is. `about`: what the answers are about; of people, groups are
+    compared. `ownership`: who builds and runs it. `not_needed`: the reason why a check of `usecase maturity`, by its
+    name, is of no use here. All environments share it: it is read from config/local.yaml.
+    """
+
+    data_classification: Literal["", "public", "internal", "confidential", "restricted"] = ""
+    about: Literal["", "people", "things"] = ""
+    ownership: Literal["", "in_house", "vendor", "hybrid"] = ""
+    access_review: AccessReview = AccessReview()
+    not_needed: dict[str, Annotated[str, Field(min_length=10)]] = Field(default_factory=dict)
+
+
 class Settings(Section):
     """Everything that may differ between environments."""
 
@@ -166,6 +189,7 @@ class Settings(Section):
     tags: dict[str, str] = Field(default_factory=dict)
     retention: Retention = Retention()
     scans: Scans = Scans()
+    accountability: Accountability = Accountability()
     feature_store: FeatureStore | None = None
     budget: Budget | None = None
     training_environment: Environment = "dev"  # trains once; its registry is the registry of record
