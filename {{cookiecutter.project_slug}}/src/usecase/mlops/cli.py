@@ -426,5 +426,6 @@ else:
     _comes_with("full", "features")
 if importlib.util.find_spec("usecase.mlops.drift"):
     importlib.import_module("usecase.mlops.drift.commands").add_to(app)
+    importlib.import_module("usecase.mlops.monitoring.commands").add_to(app)
 else:
-    _comes_with("full", "monitor", "feedback", "retrain")
+    _comes_with("full", "monitor", "monitor-bundle", "feedback", "retrain")

@@ -46,31 +46,39 @@ def code_bundle(settings: Settings, folder: Path, root: Path = Path()) -> Artifa
 
 
 def _add_libraries(folder: Path, python: str, root: Path) -> None:
-    """Unpack the locked wheels that the image lacks, for its Python on Linux x86_64, hashes checked."""
-    if not (root / "uv.lock").exists():
-        raise UserError("uv.lock: no such file: `make setup` makes it")
+    """Unpack the locked wheels that the image lacks."""
     left_out = [word for name in IMAGE_PACKAGES for word in ("--no-emit-package", name)]
     libraries = folder.with_name(f"{folder.name}-libraries")
-    requirements = folder.with_name(f"{folder.name}-requirements.txt")
-    _uv(
-        "export",
-        *("--frozen", "--no-default-groups", "--group", "mlops", "--no-emit-project", "--no-header"),
-        *("--no-annotate", *left_out, "--output-file", str(requirements.absolute())),
-        root=root,
-    )
-    _uv(
-        "pip install",
-        *("--target", str(libraries.absolute()), "--python", sys.executable),
-        *("--python-version", python, "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps"),
-        *("--require-hashes", "--no-compile-bytecode", "--requirements", str(requirements.absolute())),
-        root=root,
-    )
-    shutil.rmtree(libraries / "bin", ignore_errors=True)  # scripts that name the Python of this machine
+    locked_libraries(libraries, python, root, "--no-default-groups", "--group", "mlops", *left_out)
     unwanted = shutil.ignore_patterns(*LEFT_OUT, *INSTALLER_FILES)
     for item in sorted(libraries.iterdir()):
         if (folder / item.name).exists():
             raise UserError(f"src/{item.name}: a locked library brings the same name: rename yours")
     shutil.copytree(libraries, folder, ignore=unwanted, dirs_exist_ok=True)
+
+
+def locked_libraries(target: Path, python: str, root: Path, *chosen: str) -> None:
+    """Unpack wheels of the lock into `target`, for `python` on Linux x86_64, hashes checked. Raises UserError.
+
+    `chosen` are the words by which `uv export` knows which.
+    """
+    if not (root / "uv.lock").exists():
+        raise UserError("uv.lock: no such file: `make setup` makes it")
+    requirements = target.with_name(f"{target.name}-requirements.txt")
+    _uv(
+        "export",
+        *("--frozen", "--no-emit-project", "--no-header", "--no-annotate", *chosen),
+        *("--output-file", str(requirements.absolute())),
+        root=root,
+    )
+    _uv(
+        "pip install",
+        *("--target", str(target.absolute()), "--python", sys.executable),
+        *("--python-version", python, "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps"),
+        *("--require-hashes", "--no-compile-bytecode", "--requirements", str(requirements.absolute())),
+        root=root,
+    )
+    shutil.rmtree(target / "bin", ignore_errors=True)  # scripts that name the Python of this machine
 
 
 def _uv(command: str, *arguments: str, root: Path) -> None:
