@@ -12,11 +12,12 @@ import polars as pl
 from usecase.inference import model_fn, predict_fn
 from usecase.mlops.baseline import drift, explain, model_monitor, request_schema
 from usecase.mlops.baseline.card import make_card
-from usecase.mlops.baseline.evidence import Evidence, Words, read_evaluation
+from usecase.mlops.baseline.evidence import Evidence, read_evaluation
 from usecase.mlops.baseline.page import as_html, as_markdown
 from usecase.mlops.baseline.profile import ColumnProfile
 from usecase.mlops.baseline.sagemaker_card import FILE_NAME as CARD_JSON
 from usecase.mlops.baseline.sagemaker_card import sagemaker_card
+from usecase.mlops.baseline.words import Words
 from usecase.mlops.check import as_text
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError

@@ -7,8 +7,9 @@ import numpy as np
 
 from usecase.mlops.baseline import plots
 from usecase.mlops.baseline.blocks import Block, Card, Figures, Section, Table, Text, Tile, Verdict
-from usecase.mlops.baseline.evidence import SECTIONS, Check, Evidence
+from usecase.mlops.baseline.evidence import Check, Evidence
 from usecase.mlops.baseline.plots import Plot
+from usecase.mlops.baseline.words import SECTIONS
 from usecase.mlops.contract import Column
 from usecase.mlops.gates import MIN_GROUP_ROWS
 
