@@ -91,6 +91,7 @@ def make_baseline(
     distributions = {column.name: drift.distribution(column) for column in profiles.features}
     answers = [drift.distribution(answer) for answer in profile_answers(predictions, model)]
     drift.DriftBaseline(
+        contract=model.contract,
         rows=rows,
         answered=predictions.height,
         prediction=answers[0],

@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from usecase.mlops.baseline.profile import ColumnProfile, Numbers
+from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import write_json
 from usecase.mlops.yamlfile import parse
@@ -74,10 +75,11 @@ class DriftBaseline(_Part):
     """The file. The features are those of the training `rows`, the answers those for `answered` test rows.
 
     A model is surer of rows that it has learned than it will be of new ones. `probability` is that of the predicted
-    class, for classifiers.
+    class, for classifiers. `contract` is what the training rows were read by: who compares may have nothing else.
     """
 
     version: Literal[1] = 1
+    contract: Contract | None = None
     rows: int
     answered: int
     prediction: Distribution

@@ -12,10 +12,12 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import polars as pl
 
@@ -106,7 +108,7 @@ def read_traffic(path: Path, contract: Contract, found: Found) -> Iterator[Batch
         yield from _batches(_transformed(manifests, path, contract, found), contract)
         return
     captures = [file for file in paths if file.name.endswith(CAPTURES)]
-    yield from _batches(_captured(captures, contract, found), contract)
+    yield from read_calls(_captured(captures, found), contract, found)
     for file in paths:
         if file.name.lower().endswith(SUFFIXES):
             yield from _table(file, contract, found)
@@ -127,31 +129,56 @@ def _table(file: Path, contract: Contract, found: Found) -> Iterator[Batch]:
         yield Batch(rows.drop(beside), answers, keys)
 
 
-def _captured(files: Sequence[Path], contract: Contract, found: Found) -> Iterator[_Call]:
-    names = [column.name for column in contract.features]
-    for file in files:
-        found.files += 1
-        for line in _lines(file, found):
-            found.calls += 1
-            try:
-                yield _call(line, names, found)
-            except _OddError as reason:
-                found.leave_out(str(reason))
+def read_calls(
+    lines: Iterable[bytes], contract: Contract, found: Found, within: tuple[datetime, datetime] | None = None
+) -> Iterator[Batch]:
+    """The rows of lines of data capture. `within`: only of calls from the first moment on, and before the second."""
+    return _batches(_calls(lines, contract, found, within), contract)
 
 
-def _lines(file: Path, found: Found) -> Iterator[bytes]:
+def read_lines(stream: IO[bytes], found: Found) -> Iterator[bytes]:
     """The lines of a file, unpacked if need be; what a damaged file holds up to the damage."""
     try:
-        with file.open("rb") as stream:
-            zipped = stream.read(2) == GZIP
-        with gzip.open(file) if zipped else file.open("rb") as stream:
-            yield from (line for line in stream if line.strip())
+        zipped = stream.read(2) == GZIP
+        stream.seek(0)
+        with gzip.open(stream) if zipped else nullcontext(stream) as lines:
+            yield from (line for line in lines if line.strip())
     except (OSError, EOFError, zlib.error):
         found.leave_out("a file is damaged")
 
 
-def _call(line: bytes, names: list[str], found: Found) -> _Call:
-    """A line of a capture file. Raises _OddError."""
+def _captured(files: Sequence[Path], found: Found) -> Iterator[bytes]:
+    for file in files:
+        found.files += 1
+        yield from _lines(file, found)
+
+
+def _lines(file: Path, found: Found) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as stream:
+            yield from read_lines(stream, found)
+    except OSError:
+        found.leave_out("a file is damaged")
+
+
+def _calls(
+    lines: Iterable[bytes], contract: Contract, found: Found, within: tuple[datetime, datetime] | None
+) -> Iterator[_Call]:
+    names = [column.name for column in contract.features]
+    for line in lines:
+        try:
+            call = _call(line, names, found, within)
+        except _OddError as reason:
+            found.calls += 1
+            found.leave_out(str(reason))
+            continue
+        if call is not None:
+            found.calls += 1
+            yield call
+
+
+def _call(line: bytes, names: list[str], found: Found, within: tuple[datetime, datetime] | None = None) -> _Call | None:
+    """A line of a capture file; None for a call at another time. Raises _OddError."""
     try:
         record = json.loads(line)
         data, about = record["captureData"], record.get("eventMetadata") or {}
@@ -160,6 +187,8 @@ def _call(line: bytes, names: list[str], found: Found) -> _Call:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         cut = "" if line.endswith(b"\n") else ", cut off at the end of its file"
         raise _OddError(f"a line is no record of data capture{cut}") from None
+    if within and not within[0] <= _moment(time) < within[1]:
+        return None
     if not given:
         raise _OddError("a record has no request")
     lines, cells = _rows(*_content(given), names)
@@ -172,6 +201,14 @@ def _call(line: bytes, names: list[str], found: Found) -> _Call:
         found.odd[f"answer: {reason}"] += 1
     found.at(time)
     return _paired(_Call(lines, cells, answers, name, time), found)
+
+
+def _moment(time: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        raise _OddError("a record has no time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _paired(call: _Call, found: Found) -> _Call:

@@ -42,6 +42,7 @@ WORDS: dict[Verdict, str] = {
 }
 MAX_METRIC_COLUMNS = 20  # each is a metric that CloudWatch charges for
 MAX_FIGURES = 60
+UNITLESS = ("Effect", "PredictionEffect", "PredictionMean")  # metrics that count nothing
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ class Report:
             "CallsLeftOut": self.read.unread,
         }
         where = {"Project": self.project, "Environment": self.environment}
-        yield _emf({name: float(value) for name, value in verdicts.items()}, where, now)
+        yield emf({name: float(value) for name, value in verdicts.items()}, where, now)
         measured = [(tally.name, effect) for tally in self.ranked() if (effect := self.effect(tally)) is not None]
         for name, effect in measured[:MAX_METRIC_COLUMNS]:
-            yield _emf({"Effect": effect}, {**where, "Column": name}, now)
+            yield emf({"Effect": effect}, {**where, "Column": name}, now)
 
     def _column(self, tally: ColumnTally) -> dict[str, Any]:
         return {
@@ -235,8 +236,8 @@ def _findings(findings: Iterable[Finding], summary: str = "") -> Table:
     return Table(head, rows, numeric=frozenset({3, 4}), summary=summary)
 
 
-def _emf(values: dict[str, float], dimensions: dict[str, str], now: float) -> dict[str, Any]:
+def emf(values: dict[str, float], dimensions: dict[str, str], now: float) -> dict[str, Any]:
     """A line of the Embedded Metric Format ("Specification: Embedded metric format", CloudWatch User Guide)."""
-    metrics = [{"Name": name, "Unit": "None" if name == "Effect" else "Count"} for name in values]
+    metrics = [{"Name": name, "Unit": "None" if name in UNITLESS else "Count"} for name in values]
     about = {"Namespace": "usecase/monitor", "Dimensions": [list(dimensions)], "Metrics": metrics}
     return {"_aws": {"Timestamp": round(now * 1000), "CloudWatchMetrics": [about]}, **dimensions, **values}
