@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "drifting"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from preprocess import Command, run
+from preprocess import Command
 from rows import CASES, CATEGORIES, NUMBERS
 
 import baking
@@ -27,8 +29,8 @@ ROWS = {"ours": [500, 1000, 5000], "model_monitor": [500, 1000, 5000], "evidentl
 ROWS["nannyml"] = [500, 1000]  # of 5,000 training rows, 5,000 are one chunk: nothing to learn limits from
 
 
-def environments(folder: Path) -> dict[str, Path]:
-    """Return the Python of each tool: of a new project, and of environments with the peers."""
+def environments(folder: Path, peers: Path) -> dict[str, Path]:
+    """Return the Python of each tool: of a new project in `folder`, and of environments below `peers`."""
     template = baking.release(baking.copy_of_working_tree(folder / "template"), "1.0.0")
     project = baking.bake("copier", template, folder, {"mlops_stage": "full"})
     subprocess.run(["make", "setup"], cwd=project, check=True, capture_output=True)
@@ -36,74 +38,106 @@ def environments(folder: Path) -> dict[str, Path]:
     uv = shutil.which("uv") or str(project / ".uv/bin/uv")
     found = {"ours": ours, "model_monitor": ours}
     for name, packages in PEERS.items():
-        subprocess.run([uv, "venv", "--quiet", "--python", ours, folder / name], check=True)
-        found[name] = folder / name / "bin/python"
+        found[name] = peers / name / "bin/python"
+        if not found[name].exists():
+            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, peers / name], check=True)
         install: Command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", found[name], *packages]
         subprocess.run(install, check=True)
     return found
 
 
-def calibrate(pythons: dict[str, Path], seeds: dict[str, int]) -> None:
-    """Print how often each tool calls drift, without and with it."""
+def calibrate(pythons: dict[str, Path], seeds: int, sizes: list[int], picture: Path) -> None:
+    """Print how often each tool calls drift, without and with it, and draw it."""
     print("## False alarms and power\n")
     print(f"{NUMBERS + CATEGORIES} columns, 5,000 training rows; a data set is flagged when a column is.\n")
     cases = [case for case in CASES if case != "none"]
     print(f"| tool | rows | seeds | data sets flagged | columns flagged | {' | '.join(cases)} |")
     print("| --- " * (5 + len(cases)) + "|")
+    found: list[dict[str, Any]] = []
     for tool, python in pythons.items():
-        sizes = [str(rows) for rows in ROWS[tool]]
-        command: Command = [python, SCRIPTS / "run.py", tool, "--seeds", str(seeds[tool]), "--rows", *sizes]
+        rows = [str(rows) for rows in ROWS[tool] if rows in sizes]
+        command: Command = [python, SCRIPTS / "run.py", tool, "--seeds", str(seeds), "--rows", *rows]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        tally(tool, done.stdout.splitlines())
+        for entry in tally(tool, done.stdout.splitlines()):
+            found.append(entry)
+            shares = " | ".join(f"{share:.1%}" for share in (entry["sets"], entry["columns"], *entry["power"].values()))
+            print(f"| {tool} | {entry['rows']:,} | {entry['seeds']} | {shares} |", flush=True)
+    draw: Command = [pythons["ours"], SCRIPTS / "plot.py", picture]
+    subprocess.run(draw, input=json.dumps(found), text=True, check=True)
+    print(
+        f"\nDrawn as {picture}.\n\n## Ten points of a category in 500 rows: found, of what can be found\n", flush=True
+    )
+    subprocess.run([pythons["ours"], SCRIPTS / "bound.py"], check=True)
 
 
-def tally(tool: str, lines: list[str]) -> None:
-    """Print the rows of the table for what a tool said."""
+def tally(tool: str, lines: list[str]) -> list[dict[str, Any]]:
+    """Return shares of seeds by number of rows, for what a tool said."""
     found: dict[tuple[int, str], list[set[str]]] = defaultdict(list)
     for line in lines:
         said = json.loads(line)
         found[said["rows"], said["case"]].append(set(said["flagged"]))
+    entries = []
     for rows in sorted({rows for rows, _ in found}):
         quiet = found[rows, "none"]
+        power = {
+            case: sum(column in said for said in found[rows, case]) / len(found[rows, case])
+            for case, column in CASES.items()
+            if column
+        }
         sets = sum(bool(flagged) for flagged in quiet) / len(quiet)
         columns = sum(len(flagged - {"all rows"}) for flagged in quiet) / len(quiet) / (NUMBERS + CATEGORIES)
-        hits = [found[rows, case] for case in CASES if case != "none"]
-        moved = [column for column in CASES.values() if column]
-        power = [sum(c in said for said in hit) / len(hit) for c, hit in zip(moved, hits, strict=True)]
-        shares = " | ".join(f"{share:.1%}" for share in (sets, columns, *power))
-        print(f"| {tool} | {rows:,} | {len(quiet)} | {shares} |", flush=True)
+        entry = {"tool": tool, "rows": rows, "seeds": len(quiet), "sets": sets, "columns": columns, "power": power}
+        entries.append(entry)
+    return entries
+
+
+def measure(command: Command) -> tuple[float, float, int]:
+    """Run a program; return seconds of wall time, of all cores, and the most MiB that it held."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[1]} failed")
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024  # KiB on Linux
 
 
 def speed(pythons: dict[str, Path], folder: Path, rows: list[int], peer_rows: int) -> None:
     """Print seconds and memory of a report, from files to files, by rows."""
     print("\n## Time of a report\n")
     print(f"{NUMBERS + CATEGORIES} columns, Parquet, 100,000 training rows; start of Python and imports included.\n")
-    print("| tool | rows | seconds | MiB |\n| --- | --- | --- | --- |")
+    print("| tool | rows | seconds | of all cores | MiB |\n| --- | --- | --- | --- | --- |")
     os.environ |= {"DO_NOT_TRACK": "1"}
     for count in rows:
         data = folder / f"{count}"
+        shutil.rmtree(data, ignore_errors=True)
         subprocess.run([pythons["ours"], SCRIPTS / "files.py", data, "--rows", str(count)], check=True)
-        commands: dict[str, Command] = {"ours": [pythons["ours"], SCRIPTS / "look.py", data]}
+        mine = measure([pythons["ours"], SCRIPTS / "look.py", data])
+        print(f"| ours | {count:,} | {mine[0]:.2f} | {mine[1]:.2f} | {mine[2]} |", flush=True)
         if count <= peer_rows:
-            commands["evidently"] = [pythons["evidently"], SCRIPTS / "look_evidently.py", data]
-        for tool, command in commands.items():
-            seconds, memory = run([command])
-            print(f"| {tool} | {count:,} | {seconds:.2f} | {memory} |", flush=True)
+            theirs = measure([pythons["evidently"], SCRIPTS / "look_evidently.py", data])
+            times = f"{theirs[0] / mine[0]:.0f} times as long, {theirs[1] / mine[1]:.0f} times the work"
+            print(f"| evidently | {count:,} | {theirs[0]:.2f} | {theirs[1]:.2f} | {theirs[2]} | {times}", flush=True)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="20 seeds, windows of 500 rows, up to a million rows")
     parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--peer-seeds", type=int, default=200, help="of Evidently and NannyML, which take longer")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
     parser.add_argument("--peer-rows", type=int, default=1_000_000, help="only up to so many are given to Evidently")
+    parser.add_argument("--peers", type=Path, help="folder that keeps the peers' environments for the next run")
+    parser.add_argument("--picture", type=Path, default=SCRIPTS / "calibration.png")
     arguments = parser.parse_args()
+    seeds, sizes, rows, picture = arguments.seeds, [500, 1000, 5000], arguments.rows, arguments.picture
     with tempfile.TemporaryDirectory() as scratch:
-        pythons = environments(Path(scratch))
-        seeds = {tool: arguments.peer_seeds if tool in PEERS else arguments.seeds for tool in pythons}
-        calibrate(pythons, seeds)
-        speed(pythons, Path(scratch), arguments.rows, arguments.peer_rows)
+        if arguments.quick:
+            seeds, sizes, rows, picture = 20, [500], [10_000, 1_000_000], Path(scratch) / "calibration.png"
+        peers = (arguments.peers or Path(scratch)).resolve()
+        pythons = environments(Path(scratch), peers)
+        calibrate(pythons, seeds, sizes, picture)
+        speed(pythons, Path(scratch), rows, arguments.peer_rows)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 Each comparison gives an effect, a share of rows, and a p-value. `n` rows of a window and `m` of the baseline are both
 samples, so both add to what chance may do. Why these statistics: they hold their false alarms at any window size and
 name an effect that does not shrink or grow with it, as bare p-values and bare distances do (measured by the template).
+
+Of the false alarms that a window may have, each test gets what it needs to find a change that must not be missed, and
+an equal part of what is left (`budgets`): equal parts alone would be wasted on tests that find theirs with less.
 """
 
 import math
@@ -16,32 +19,49 @@ import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
 
+# Changes that must be found: half a standard deviation of normal numbers, as the largest difference of the cumulative
+# shares, and 10 points of the rows more or less in a category. SURE standard errors above the limit, 96 of 100 are.
+NUMBERS_MOVED, CATEGORY_MOVED, SURE = 0.197, 0.10, 1.75
+EVEN = 0.15  # of the false alarms, in equal parts at least
+SPARE = 0.0003  # an equal part of a column, about; its categories share it
+
 NODES = 96  # of the quadrature; more change no p-value in its third digit
 MIN_STEP = 0.005  # between cut points, as a share of rows: a nearer one sees what its neighbour sees
 MIN_EXPECTED = 5  # rows of a category; below, the normal approximation fails, and rare ones are counted together
 
 
 class Comparison(NamedTuple):
-    """`effect` is a share of rows, from 0 to 1; `p` the chance of it without drift; `where` it was found."""
+    """`effect` is a share of rows, from 0 to 1; `p` the chance of it without drift; `where` it was found.
+
+    `need` is the p-value that a change must be allowed to have so that one that matters is found in 96 of 100 windows.
+    """
 
     effect: float
     p: float
     where: str = ""
+    need: float = 0.0
 
 
 def numeric(shares: Sequence[float], counts: npt.NDArray[np.int64], m: float) -> Comparison:
-    """Largest difference between the cumulative shares at the cut points (Kolmogorov-Smirnov on a grid).
+    """Largest difference between the cumulative shares at the cut points, and the difference of the mean ranks.
 
-    `shares` (bins) are the baseline's, `counts` (bins) the rows of the window. `where` is the number of the cut.
+    The first (Kolmogorov-Smirnov on a grid) sees every change, the second (Wilcoxon's rank sum) a shift much sooner;
+    p is twice the smaller one of theirs. `shares` (bins) are the baseline's, `counts` (bins) the rows of the window.
+    `where` is the number of the cut.
     """
-    n = int(counts.sum())
-    before = np.cumsum(shares)[:-1]
+    n, known = int(counts.sum()), np.asarray(shares)
+    before = np.cumsum(known)[:-1]
     if not n or not m or not len(before):
         return Comparison(0.0, 1.0)
+    noise = math.sqrt(1 / n + 1 / m)
     gaps = np.abs(np.cumsum(counts)[:-1] / n - before)
     place = int(gaps.argmax())
     effect = float(gaps[place])
-    return Comparison(effect, bridge_p(before, effect / math.sqrt(1 / n + 1 / m)), str(place))
+    ranks = np.cumsum(known) - known / 2 - 0.5  # of the bins' middles; their mean is 0
+    spread = math.sqrt(float(known @ ranks**2))
+    shift = float(counts @ ranks) / n / spread / noise
+    need = min(1.0, 4 * math.exp(-2 * max(0.0, NUMBERS_MOVED / noise - SURE / 2) ** 2))  # Smirnov's, for all places
+    return Comparison(effect, min(1.0, 2 * min(bridge_p(before, effect / noise), two_sided(shift))), str(place), need)
 
 
 def bridge_p(places: Vector, limit: float) -> float:
@@ -67,10 +87,11 @@ def bridge_p(places: Vector, limit: float) -> float:
     return min(1.0, max(0.0, 1 - float(weights @ density)))
 
 
-def categorical(shares: Mapping[str, float], counts: Mapping[str, int], n: int, m: float) -> Comparison:
-    """Largest difference of a category's share. `counts` are rows by category of `shares`; the others count together.
+def categorical(shares: Mapping[str, float], counts: Mapping[str, int], n: int, m: float, matters: float) -> Comparison:
+    """Difference of a category's share that chance explains least, of those larger than `matters` if there are any.
 
-    `where` is the category. Rare ones are counted together with the others, named "".
+    Each category may have more rows or fewer: two tests, by the signed root of the likelihood ratio (G). `counts` are
+    rows by category of `shares`; the others count together with the rare ones. `where` is the category, "" for those.
     """
     if not n or not m:
         return Comparison(0.0, 1.0)
@@ -78,16 +99,22 @@ def categorical(shares: Mapping[str, float], counts: Mapping[str, int], n: int, 
     frequent = [name for name, share in pooled.items() if n * share >= MIN_EXPECTED and n * (1 - share) >= MIN_EXPECTED]
     now = np.array([*(counts.get(name, 0) for name in frequent), 0.0]) / n
     then = np.array([*(shares[name] for name in frequent), 0.0])
-    now[-1], then[-1] = 1 - now.sum(), 1 - then.sum()
-    together = (now * n + then * m) / (n + m)
-    spread = np.sqrt(np.maximum(together * (1 - together), 0) * (1 / n + 1 / m))
-    gaps = np.abs(now - then)
-    scores = np.divide(gaps, spread, out=np.zeros_like(gaps), where=(spread > 0) & (together * n >= MIN_EXPECTED))
-    tested = int(np.count_nonzero(scores)) or 1
-    place = int(scores.argmax())
-    # of two categories both say the same
-    p = min(1.0, (1 if tested == 2 else tested) * two_sided(float(scores[place]))) if scores[place] else 1.0
-    return Comparison(float(gaps[place]), p, [*frequent, ""][place])
+    now[-1], then[-1] = max(0.0, 1 - now.sum()), max(0.0, 1 - then.sum())
+    tested = np.flatnonzero((now * n + then * m) * n >= MIN_EXPECTED * (n + m))
+    if len(tested) < 2:
+        return Comparison(0.0, 1.0)
+    if len(tested) == 2:
+        tested = tested[:1]  # the other one says the same
+    now, then, names = now[tested], then[tested], [[*frequent, ""][place] for place in tested]
+    roots = _likelihood_roots(now, then, n, m)
+    p = np.array([one_sided(root) for root in (*roots, *-roots)])  # of more rows, of fewer
+    needs = np.array([_needed(share, change, n, m) for change in (CATEGORY_MOVED, -CATEGORY_MOVED) for share in then])
+    parts = needs + SPARE / len(needs)
+    chances = p * parts.sum() / parts
+    gaps = np.tile(np.abs(now - then), 2)
+    place = int(np.where(gaps > matters, chances, chances + 2).argmin())
+    found = float(min(1.0, chances[place]))
+    return Comparison(float(gaps[place]), found, names[place % len(names)], float(needs.sum()))
 
 
 def share(now: float, then: float, n: float, m: float) -> Comparison:
@@ -128,23 +155,60 @@ def relations(now: Vector, then: Vector, n: int, m: int, names: Sequence[str]) -
     return Comparison(float(abs(after[place] - before[place])), p, where)
 
 
-def holm(p_values: Sequence[float], level: float) -> list[bool]:
-    """Which of several tests are significant so that none is by chance in all but `level` of the data sets.
+def budgets(needs: Sequence[float], level: float) -> Vector:
+    """How much of `level` each test gets: its need, or less when there is not enough for all, and an equal part."""
+    wanted = np.asarray(needs, dtype=np.float64)
+    total = float(wanted.sum())
+    given = wanted * min(1.0, (1 - EVEN) * level / total) if total else wanted
+    parts: Vector = given + (level - given.sum()) / max(1, len(wanted))
+    return parts
 
-    Holm: "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+
+def adjusted(p_values: Sequence[float], parts: Vector) -> list[float]:
+    """p-values so that those under the sum of `parts` are wrong in no more than this share of all windows together.
+
+    Holm's procedure with weights: "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
     """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    significant = [False] * len(p_values)
-    for rank, place in enumerate(order):
-        if p_values[place] > level / (len(p_values) - rank):
-            break
-        significant[place] = True
-    return significant
+    found, before, left = [1.0] * len(p_values), 0.0, float(parts.sum())
+    level = left
+    for place in sorted(range(len(p_values)), key=lambda i: p_values[i] / parts[i]):
+        before = max(before, min(1.0, p_values[place] / parts[place] * left))
+        found[place] = before
+        left = max(level * 1e-9, left - parts[place])
+    return found
+
+
+def one_sided(score: float) -> float:
+    """The chance that a standard normal number is larger."""
+    return math.erfc(score / math.sqrt(2)) / 2
 
 
 def two_sided(score: float) -> float:
     """The chance that a standard normal number lies as far from 0."""
     return math.erfc(abs(score) / math.sqrt(2))
+
+
+def _needed(share: float, change: float, n: float, m: float) -> float:
+    """The one-sided p-value at which a share that has changed by so much is found in 96 of 100 windows."""
+    after = share + change
+    if not 0 < after < 1:
+        return 0.0
+    together = (after * n + share * m) / (n + m)
+    spread = math.sqrt(together * (1 - together) * (1 / n + 1 / m))
+    return one_sided((abs(change) - SURE * math.sqrt(after * (1 - after) / n + share * (1 - share) / m)) / spread)
+
+
+def _likelihood_roots(now: Vector, then: Vector, n: float, m: float) -> Vector:
+    """Signed roots of the likelihood ratio of two shares (k): standard normal without drift, in the tails too."""
+    together = (now * n + then * m) / (n + m)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = sum(
+            rows * (np.where(part > 0, part * np.log(part / whole), 0))
+            for rows, side in ((n, now), (m, then))
+            for part, whole in ((side, together), (1 - side, 1 - together))
+        )
+    roots: Vector = np.sign(now - then) * np.sqrt(np.maximum(2 * ratio, 0))
+    return roots
 
 
 @cache

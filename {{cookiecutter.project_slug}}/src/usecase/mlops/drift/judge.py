@@ -33,7 +33,7 @@ Check = Literal[
     "rows",
 ]
 
-MAIN_SHARE = 0.8  # of the false alarms that are allowed, for distributions; the other checks share the rest
+MAIN_SHARE = 0.95  # of the false alarms that are allowed, for distributions; the other checks share the rest
 TOLERANCE = 0.01  # share of rows beyond the baseline, of a wrong type, or refused by the contract, that is let pass
 MOSTLY = 0.5  # of a column's values: with more of another type, it is another column
 MINIMUM_CORRELATION = 0.2  # difference of two correlations that matters
@@ -41,7 +41,10 @@ MINIMUM_CORRELATION = 0.2  # difference of two correlations that matters
 
 @dataclass(frozen=True)
 class Finding:
-    """One check of one column (None: of the rows as a whole). `effect` and `limit` are shares; p only where tested."""
+    """One check of one column (None: of the rows as a whole). `effect` and `limit` are shares.
+
+    `p`, where it was tested: the chance that any check of a window without drift is as unlikely as this one.
+    """
 
     column: str | None
     check: Check
@@ -161,7 +164,7 @@ def _tested(
             words = f"{outside.effect:.1%} of the values are outside of the range in training"
             yield Finding(tally.name, "range", "ok", words, limit=TOLERANCE), outside
     elif isinstance(tally, WordTally):
-        found = compare.categorical(tally.known.shares, tally.counts, tally.present, m)
+        found = compare.categorical(tally.known.shares, tally.counts, tally.present, m, limits.minimum_effect)
         yield Finding(tally.name, "distribution", "ok", _moved(tally, found), limit=limits.minimum_effect), found
         if not tally.known.other:
             # a category that was seen once says that others were missed
@@ -185,11 +188,13 @@ def _significant(tested: list[tuple[Finding, Comparison]], limits: Monitoring) -
     """Both: an effect over its limit, and a p-value that holds over all tests of the window."""
     for main in (True, False):
         family = [pair for pair in tested if (pair[0].check == "distribution") is main]
-        level = limits.false_alarms * (MAIN_SHARE if main else 1 - MAIN_SHARE)
-        by_chance = compare.holm([found.p for _, found in family], level)
-        for (finding, found), significant in zip(family, by_chance, strict=True):
-            verdict: Verdict = "drift" if significant and found.effect > finding.limit else "ok"
-            yield replace(finding, verdict=verdict, effect=found.effect, p=found.p)
+        part = MAIN_SHARE if main else 1 - MAIN_SHARE
+        budgets = compare.budgets([found.need for _, found in family], limits.false_alarms * part)
+        chances = compare.adjusted([found.p for _, found in family], budgets)
+        for (finding, found), chance in zip(family, chances, strict=True):
+            p = min(1.0, chance / part)
+            verdict: Verdict = "drift" if p <= limits.false_alarms and found.effect > finding.limit else "ok"
+            yield replace(finding, verdict=verdict, effect=found.effect, p=p)
 
 
 def _side(tally: NumberTally, found: Comparison) -> str:
