@@ -158,7 +158,7 @@ resource "aws_sqs_queue_policy" "undelivered" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = local.queue_arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.status : "arn:${local.partition}:events:${local.region}:${local.account}:rule/${rule.name}"] } }
+        Condition = { ArnLike = { "aws:SourceArn" = [for rules in ["version-*", "*retrain-*"] : "arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.name}-${rules}"] } }
       },
       {
         Sid       = "OnlyTls"

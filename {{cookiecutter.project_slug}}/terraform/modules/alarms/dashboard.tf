@@ -51,7 +51,7 @@ resource "aws_cloudwatch_dashboard" "this" {
         height = 3
         properties = {
           title  = "Alarms"
-          alarms = [for name in sort(local.names) : "arn:${data.aws_partition.current.partition}:cloudwatch:${var.region}:${var.account}:alarm:${name}"]
+          alarms = [for name in sort(concat(local.names, var.others.alarms, var.others.shown)) : "arn:${data.aws_partition.current.partition}:cloudwatch:${var.region}:${var.account}:alarm:${name}"]
         }
       }],
       [for title, graph in local.graphs : {
@@ -65,6 +65,12 @@ resource "aws_cloudwatch_dashboard" "this" {
           metrics = graph[1]
         }
       } if graph[0]],
+      [for title, metrics in var.others.graphs : {
+        type       = "metric"
+        width      = 12
+        height     = 6
+        properties = { title = title, region = var.region, view = "timeSeries", metrics = jsondecode(metrics) }
+      }],
     )
   })
 }

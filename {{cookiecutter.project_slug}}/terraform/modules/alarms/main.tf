@@ -145,7 +145,7 @@ resource "aws_cloudwatch_metric_alarm" "capture_stopped" {
 resource "aws_cloudwatch_composite_alarm" "this" {
   alarm_name        = "${var.name}-unwell"
   alarm_description = "Something is wrong with ${var.name}: dashboard ${var.name} shows what"
-  alarm_rule        = join(" OR ", [for name in sort(local.names) : "ALARM(\"${name}\")"])
+  alarm_rule        = join(" OR ", [for name in sort(concat(local.names, var.others.alarms)) : "ALARM(\"${name}\")"])
   alarm_actions     = [var.topic_arn]
   ok_actions        = [var.topic_arn]
 }

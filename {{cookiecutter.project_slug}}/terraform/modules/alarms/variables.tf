@@ -111,6 +111,17 @@ variable "thresholds" {
   }
 }
 
+variable "others" {
+  description = "What other modules watch: `alarms` that are part of the one that notifies, alarms that are `shown` alone, and `graphs` by title, metrics as CloudWatch lists them as JSON texts."
+  type = object({
+    alarms = optional(list(string), [])
+    shown  = optional(list(string), [])
+    graphs = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "topic_arn" {
   description = "SNS topic that hears when something is wrong, and when it is well again."
   type        = string

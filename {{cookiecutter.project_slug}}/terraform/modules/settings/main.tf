@@ -16,6 +16,7 @@ locals {
   stated = {
     for environment in ["dev", "qa", "prod"] : environment => try(yamldecode(file("${local.config_dir}/${environment}.yaml")), {})
   }
+  regions  = { for environment, own in local.stated : environment => try(coalesce(own.aws_region), local.defaults.aws_region) }
   accounts = { for environment, own in local.stated : environment => try(tostring(own.aws_account), "") }
 
   # What is not named after its environment by itself: one account may hold several.

@@ -25,6 +25,11 @@ output "accounts" {
   }
 }
 
+output "regions" {
+  description = "AWS region of each environment."
+  value       = local.regions
+}
+
 output "groups" {
   description = "Model package group (`models`) and feature group (`features`, blank without one) of each environment."
   value       = local.groups

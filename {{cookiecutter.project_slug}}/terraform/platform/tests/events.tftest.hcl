@@ -46,10 +46,10 @@ run "event" {
 
   assert {
     condition = {
-      for statement in jsondecode(aws_sqs_queue_policy.undelivered[0].policy).Statement : statement.Sid => jsonencode([statement.Effect, try(statement.Condition.ArnEquals["aws:SourceArn"], statement.Condition)])
+      for statement in jsondecode(aws_sqs_queue_policy.undelivered[0].policy).Statement : statement.Sid => jsonencode([statement.Effect, try(statement.Condition.ArnLike["aws:SourceArn"], statement.Condition)])
       } == {
       OnlyTls   = "[\"Deny\",{\"Bool\":{\"aws:SecureTransport\":\"false\"}}]"
-      RulesSend = "[\"Allow\",[\"arn:aws:events:eu-west-1:111122223333:rule/churn-dev-version-approved\",\"arn:aws:events:eu-west-1:111122223333:rule/churn-dev-version-pending\",\"arn:aws:events:eu-west-1:111122223333:rule/churn-dev-version-rejected\"]]"
+      RulesSend = "[\"Allow\",[\"arn:aws:events:eu-west-1:111122223333:rule/churn-dev-version-*\",\"arn:aws:events:eu-west-1:111122223333:rule/churn-dev-*retrain-*\"]]"
     }
     error_message = "only these rules send to the queue, and only by TLS"
   }

@@ -61,3 +61,11 @@ mock_resource "aws_api_gateway_stage" {
     invoke_url = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/dev"
   }
 }
+
+mock_resource "aws_lambda_function" {
+  defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:churn-dev-monitor" }
+}
+
+mock_resource "aws_cloudwatch_event_bus" {
+  defaults = { arn = "arn:aws:events:eu-west-1:111122223333:event-bus/churn-dev-drift" }
+}
