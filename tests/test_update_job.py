@@ -21,13 +21,13 @@ import gitlab_ci
 import updating
 from baking import PROJECT_FOLDER, commit, git, release
 from git_server import GitServer, serving
-from updating import CODE, MANAGED, append
+from updating import CODE, MANAGED, NOTES, TO_DO, append
 
 PUSH, READ = "push-token-1234", "read-token-1234"
 BRANCH = "template/v1.2.0"
 OPTIONS = [
     "merge_request.create",
-    "merge_request.description=From v1.1.0. What changed and what to do: CHANGELOG.md of {template}",
+    f"merge_request.description=From v1.1.0. What changed and what to do: {NOTES}",
     "merge_request.label=template-update",
     "merge_request.remove_source_branch",
     "merge_request.target=main",
@@ -35,7 +35,7 @@ OPTIONS = [
 ]
 KEPT = (
     *(".copier-answers.yml", ".gitignore", ".gitlab-ci.yml", ".gitlab/ci/", "README.md", "pyproject.toml", "config/"),
-    *("pipeline.json", "src/usecase/__init__.py", "src/usecase/train.py", "tools/check_conflicts.py"),
+    *("pipeline.json", "src/usecase/__init__.py", "src/usecase/train.py", "tools/check_conflicts.py", NOTES),
     *(f"src/usecase/mlops/{name}.py" for name in ("__init__", "cli", "errors", "programs", "steps", "update")),
 )
 # Stands for uv: runs the tools of this environment, and writes what the index and the SageMaker SDK would decide.
@@ -209,10 +209,10 @@ def test_a_newer_template_becomes_one_merge_request(job: Job, tmp_path: Path) ->
     git(job.checkout, "config", "credential.helper", f"store --file {tmp_path / 'stored'}")
     done = job.run(UV_LOCKED="1")
     printed = succeed(done)
-    source = job.server.url(job.published)
-    assert job.pushes == [[f"refs/heads/{BRANCH}", *(option.format(template=source) for option in OPTIONS)]]
+    assert job.pushes == [[f"refs/heads/{BRANCH}", *OPTIONS]]
+    assert git(job.project, "log", "-1", "--format=%B", BRANCH).endswith(TO_DO)
     assert "template v1.1.0 -> v1.2.0" in printed
-    assert f"   M {MANAGED}\n" in printed
+    assert f"  changed   {MANAGED}\n" in printed
     assert git(job.project, "rev-parse", "main", f"{BRANCH}~1").splitlines() == [before, before]
     assert job.show(f"{BRANCH}:{MANAGED}").startswith("# from the template\n")
     assert "_commit: v1.2.0" in job.show(f"{BRANCH}:.copier-answers.yml")
@@ -301,7 +301,7 @@ def test_a_use_case_of_a_monorepo_has_branches_of_its_own(job: Job) -> None:
     git(job.checkout, "push", "--quiet", str(job.project), "HEAD:main")
     (job.project / "pushes").write_text("")
     job.folder = "churn/"
-    assert f"   M {MANAGED}\n" in succeed(job.run())
+    assert f"  changed   {MANAGED}\n" in succeed(job.run())
     assert job.pushes[0][0] == "refs/heads/template/churn/v1.2.0"
     assert job.show(f"template/churn/v1.2.0:churn/{MANAGED}").startswith("# from the template")
 
@@ -380,16 +380,24 @@ def test_a_push_without_a_merge_request_is_a_failure(job: Job) -> None:
 
 
 def test_by_hand_it_changes_the_files_and_nothing_else(job: Job) -> None:
+    append(job.checkout / "docs/removed.md", "ours")
+    commit(job.checkout, "Work")
     before = git(job.checkout, "rev-parse", "HEAD")
     printed = succeed(job.usecase("update", "--dry-run"))
-    assert f"   M {MANAGED}\n" in printed
-    assert "  ?? docs/added.md\n" in printed
+    # What goes is said before it goes, and what a person must do.
+    assert "  removed   docs/removed.md (with your edits)\n" in printed
+    assert f"## 1.2.0 (2026-02-01)\n\n{TO_DO}\n" in printed
+    assert "Older." not in printed
+    assert f"  changed   {MANAGED}\n" in printed
+    assert "  added     docs/added.md\n" in printed
     assert "Nothing was changed" in printed
     assert git(job.checkout, "status", "--porcelain") == ""
     printed = succeed(job.usecase("update"))
     assert "Next: git diff, make setup, make test, and commit" in printed
+    assert TO_DO in printed
+    assert "ours" in git(job.checkout, "show", "HEAD:./docs/removed.md")
     for name in (MANAGED, "uv.lock", "pipeline.json"):
-        assert f"   M {name}\n" in printed
+        assert f"  changed   {name}\n" in printed
     assert (job.checkout / MANAGED).read_text().startswith("# from the template\n")
     assert git(job.checkout, "rev-parse", "HEAD") == before
     assert job.pushes == []
@@ -402,6 +410,24 @@ def test_by_hand_a_conflict_stays_in_the_files_to_be_settled(job: Job) -> None:
     assert "settle each" in fail(done)
     assert "conflict: docs/changed.md:" in done.stdout
     assert "<<<<<<<" in (job.checkout / "docs/changed.md").read_text()
+
+
+def test_by_hand_it_changes_the_stage_too(job: Job) -> None:
+    job.born_at("v1.2.0")
+    assert "the repository is at stage basic" in succeed(job.usecase("update", "--stage", "basic"))
+    printed = succeed(job.usecase("update", "--stage", "automated", "--dry-run"))
+    assert "stage basic -> automated\n" in printed
+    assert "  added     .gitlab/ci/train.yml\n" in printed
+    assert "To update: make update stage=automated" in printed
+    succeed(job.usecase("update", "--stage", "automated"))
+    assert (job.checkout / ".gitlab/ci/train.yml").is_file()
+    commit(job.checkout, "Grow")
+    append(job.checkout / ".gitlab/ci/train.yml", "# ours")
+    commit(job.checkout, "Work")
+    printed = succeed(job.usecase("update", "--stage", "basic", "--dry-run"))
+    assert "  removed   .gitlab/ci/train.yml (with your edits)\n" in printed
+    assert "  removed   .gitlab/ci/prod.yml\n" in printed
+    assert "git keeps each: git show HEAD:./FILE" in printed
 
 
 @pytest.mark.parametrize(

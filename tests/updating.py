@@ -8,6 +8,8 @@ STARTER = "src/usecase/train.py"
 SETTINGS = "config/dev.yaml"
 MANAGED = "config/defaults.yaml"
 CODE = "src/usecase/mlops/steps.py"
+NOTES = "docs/template_changes.md"
+TO_DO = "### What you must do\nLook at docs/added.md."
 
 
 def append(path: Path, line: str) -> None:
@@ -41,6 +43,7 @@ def moved_on(template: Path, folder: Path) -> Path:
     prepend(tree / MANAGED, "# from the template")
     (tree / "docs" / "added.md").write_text("New in {{ cookiecutter.project_name }}.\n")
     (tree / "docs" / "removed.md").unlink()
+    prepend(tree / NOTES, f"## 1.2.0 (2026-02-01)\n\n{TO_DO}\n\n## 1.1.0 (2026-01-01)\n\nOlder.\n")
     return release(folder, "1.2.0")
 
 

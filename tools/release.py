@@ -16,6 +16,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+CHANGELOG = "CHANGELOG.md"
+# The same text for those who update: `make update` in a repository prints what is new in it.
+COPY = "{{cookiecutter.project_slug}}/docs/template_changes.md"
+PARTS = ("What changes in your repository", "What you must do")
+
 
 class RefusedError(Exception):
     """One line: why there is no release, and how to mend it."""
@@ -42,7 +47,7 @@ def parsed(version: str) -> Version:
 
 
 def check(root: Path, version: str) -> str:
-    """Return the heading of the version in CHANGELOG.md. Raises RefusedError when the repository is not ready."""
+    """Return the heading of the version in the changelog. Raises RefusedError when the repository is not ready."""
     wanted = parsed(version)
     present = json.loads((root / "cookiecutter.json").read_text(encoding="utf-8"))["_template_version"]
     tags = git(root, "tag", "--list", "v*").split()
@@ -58,30 +63,37 @@ def check(root: Path, version: str) -> str:
         raise RefusedError(f"{version} is not newer than the present version {present}")
     if git(root, "status", "--porcelain"):
         raise RefusedError("the working tree has changes that are not committed: commit or drop them")
-    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    changelog = (root / CHANGELOG).read_text(encoding="utf-8")
     section = re.search(rf"^(## {re.escape(version)} \(unreleased\))\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
-    if section is None or not section[2].strip():
-        raise RefusedError(
-            f"CHANGELOG.md has no section '## {version} (unreleased)' with text: say what changes for users"
-        )
+    if section is None:
+        raise RefusedError(f"{CHANGELOG} has no section '## {version} (unreleased)': say what changes for users")
+    for part in PARTS:
+        text = re.search(rf"^### {part}\n(.*?)(?=^### |\Z)", section[2], re.M | re.S)
+        if text is None or not text[1].strip():
+            raise RefusedError(
+                f"{CHANGELOG}: the section {version} has no text under '### {part}': say it to those who update"
+            )
+    if (root / COPY).read_text(encoding="utf-8") != changelog:
+        raise RefusedError(f"{COPY} is not {CHANGELOG}: cp {CHANGELOG} '{COPY}', and commit it")
     return section[1]
 
 
 def release(root: Path, version: str, today: datetime.date) -> None:
     """Write the version and the date, commit and tag. Raises RefusedError when the repository is not ready."""
     heading = check(root, version)
+    changed = ["cookiecutter.json", CHANGELOG, COPY]
     for name, pattern, text in (
         ("cookiecutter.json", r'"_template_version": "[^"]*"', f'"_template_version": "{version}"'),
-        ("CHANGELOG.md", re.escape(heading), f"## {version} ({today.isoformat()})"),
+        *((page, re.escape(heading), f"## {version} ({today.isoformat()})") for page in (CHANGELOG, COPY)),
     ):
         path = root / name
         path.write_text(
             re.sub(pattern, text, path.read_text(encoding="utf-8"), count=1), encoding="utf-8", newline="\n"
         )
     try:
-        git(root, "commit", "--quiet", "--message", f"Release {version}", "--", "cookiecutter.json", "CHANGELOG.md")
+        git(root, "commit", "--quiet", "--message", f"Release {version}", "--", *changed)
     except RefusedError:
-        git(root, "checkout", "--quiet", "HEAD", "--", "cookiecutter.json", "CHANGELOG.md")
+        git(root, "checkout", "--quiet", "HEAD", "--", *changed)
         raise
     git(root, "tag", "--annotate", "--message", f"Release {version}", f"v{version}")
 

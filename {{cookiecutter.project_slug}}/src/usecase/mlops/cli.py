@@ -337,6 +337,10 @@ def image() -> None:
 
 @app.command()
 def update(
+    stage: Annotated[
+        Literal["basic", "automated", "full"] | None,
+        typer.Option(help="Another stage of the same version, instead of a newer version."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the version and the files that would change; change nothing.")
     ] = False,
@@ -349,11 +353,13 @@ def update(
     from usecase.mlops.update import update as update_here
 
     if push:
-        if dry_run:
-            raise UserError("--push opens a merge request, --dry-run changes nothing: give one")
+        if dry_run or stage:
+            raise UserError(
+                "--push opens a merge request with the newest version: give it without --dry-run and --stage"
+            )
         propose(typer.echo)
     else:
-        update_here(typer.echo, dry_run=dry_run)
+        update_here(typer.echo, stage=stage or "", dry_run=dry_run)
 
 
 @app.command(
@@ -370,6 +376,26 @@ def gitlab(context: typer.Context) -> None:
         raise UserError("uv is not installed: `make setup` brings it") from None
     if finished.returncode:
         raise typer.Exit(finished.returncode)
+
+
+@app.command()
+def maturity(
+    env: Annotated[
+        Literal["dev", "qa", "prod"] | None, typer.Option("--env", help="Look into the account of this one, too.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The page. Default: .local/maturity.md")] = None,
+    at_least: Annotated[
+        Literal["basic", "automated", "full"] | None, typer.Option(help="Exit 3 below this level: for CI.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask neither AWS nor GitLab.")] = False,
+) -> None:
+    """Score this repository against the stages of MLOps maturity, and say what would add most."""
+    from usecase.mlops.maturity.checks import LEVELS
+    from usecase.mlops.maturity.commands import report
+
+    found = report(env or "", output, offline, typer.echo)
+    if at_least and LEVELS.index(found.level) < LEVELS.index(at_least):
+        raise typer.Exit(3)
 
 
 @app.command()

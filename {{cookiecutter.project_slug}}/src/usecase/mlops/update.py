@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,33 +24,36 @@ from usecase.mlops.programs import git, may_carry_token, run_program, token_sett
 
 COPIER = "copier@9.19.1"
 ANSWERS = ".copier-answers.yml"
+NOTES = "docs/template_changes.md"  # arrives with each version: what it changes, and what a person must do
 RELEASE = re.compile(r"v?\d+(\.\d+)*((a|b|rc)\d+)?")  # what the template tags; anything else lies between two releases
 READ_VARIABLE, PUSH_VARIABLE = "TEMPLATE_READ_TOKEN", "TEMPLATE_UPDATE_TOKEN"
 FETCHED = "refs/template-update/"  # where the remote's branches are kept while they are looked at
 COMPILED_FROM = ("src/usecase/mlops/", "pyproject.toml")  # of what the template brings: pipeline.json depends on it
 # For programs that we start: CI says that the lock is not to be touched, and here it is made.
 OURS = {"UV_LOCKED": None, "UV_FROZEN": None, "VIRTUAL_ENV": None}
+WORDS = {"U": "conflict", "?": "added", "A": "added", "D": "removed"}  # by letter of `git status`; others: changed
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Template:
-    """Where the repository comes from: address and version, of the answers file."""
+    """Where the repository comes from: address, version and stage, of the answers file."""
 
     source: str
     version: str
+    stage: str
 
     @classmethod
     def read(cls) -> "Template":
         """The template of the repository in the current folder. Raises UserError when it was born between releases."""
         try:
             answers = yaml.safe_load(Path(ANSWERS).read_text(encoding="utf-8"))
-            found = cls(str(answers["_src_path"]), str(answers["_commit"]))
+            found = cls(str(answers["_src_path"]), str(answers["_commit"]), str(answers["mlops_stage"]))
         except OSError as error:
             raise UserError(f"{ANSWERS}: {error.strerror}: take it back from git") from None
         except (yaml.YAMLError, KeyError, TypeError):
-            raise UserError(f"{ANSWERS}: names no _src_path and _commit: take it back from git") from None
+            raise UserError(f"{ANSWERS}: names no _src_path, _commit and mlops_stage: take it back from git") from None
         if not RELEASE.fullmatch(found.version):
             raise UserError(
                 f"{ANSWERS}: made from {found.version}, which is no release of the template: go to one by hand, once:"
@@ -92,27 +96,39 @@ class Merged:
         """Whether pipeline.json may come out differently."""
         return any(change[3:].startswith(COMPILED_FROM) for change in self.changes)
 
+    @property
+    def removed(self) -> list[str]:
+        """Files that the template has no longer."""
+        return [change[3:] for change in self.changes if _word(change) == "removed"]
 
-def update(say: Say, *, dry_run: bool = False) -> None:
-    """Bring the newest version into the working tree, or with `dry_run` show what it would change. Raises UserError."""
+
+def update(say: Say, *, stage: str = "", dry_run: bool = False) -> None:
+    """Bring the newest version, or at the same version another stage, into the working tree.
+
+    With `dry_run` only show what that would change, what goes, and what to do about it. Raises UserError.
+    """
     template = _template_of_clean_checkout()
-    newest = template.newest()
-    if newest == template.version:
+    newest = template.version if stage else template.newest()
+    if stage and stage == template.stage:
+        say(f"the repository is at stage {stage}")
+        return
+    if newest == template.version and not stage:
         say(f"{template.version} is the newest version of the template")
         return
-    say(f"template {template.version} -> {newest}")
+    say(f"stage {template.stage} -> {stage}" if stage else f"template {template.version} -> {newest}")
     if dry_run:
         with _working_tree() as folder:
-            merged = _merge(template, folder)
-        _tell(merged, say)
-        say("Nothing was changed. To update: make update")
+            merged = _merge(template, folder, stage)
+            _tell(merged, folder, say)
+            _tell_notes(template, newest, folder, say)
+        say(f"Nothing was changed. To update: make update{f' stage={stage}' if stage else ''}")
         return
-    merged = _merge(template, Path())
+    merged = _merge(template, Path(), stage)
     if not merged.conflicts:
         _generate(merged, Path())
         merged.changes = _changes(Path())
-    _tell(merged, say)
-    say(f"What changed and what to do about it: CHANGELOG.md of {template.source}")
+    _tell(merged, Path(), say)
+    _tell_notes(template, newest, Path(), say)
     if merged.conflicts:
         raise UserError(
             "both you and the template changed the lines above: settle each (between the marks yours come first, then"
@@ -140,7 +156,7 @@ def propose(say: Say) -> None:
     say(f"template {template.version} -> {newest}")
     with _working_tree() as folder:
         merged = _merge(template, folder)
-        _tell(merged, say)
+        _tell(merged, folder, say)
         if merged.conflicts:
             raise UserError(
                 f"template {newest} changes the same lines as you, and nothing was pushed. On a machine of yours:"
@@ -148,7 +164,8 @@ def propose(say: Say) -> None:
             )
         _generate(merged, folder)
         git(folder, "add", "--all")
-        git(folder, "commit", "--quiet", "--no-verify", "--message", f"Update the template to {newest}")
+        message = "\n\n".join([f"Update the template to {newest}", *_notes(template, newest, folder)])
+        git(folder, "commit", "--quiet", "--no-verify", "--message", message)
         remote.push(newest, git(folder, "rev-parse", "HEAD"), there, template, say)
     remote.remove({version: commit for version, commit in branches.items() if _is_ours(commit)}, say)
 
@@ -195,7 +212,7 @@ class _Remote:
             "create": "",
             "target": self.target,
             "title": f"Template {version}",
-            "description": f"From {template.version}. What changed and what to do: CHANGELOG.md of {template.source}",
+            "description": f"From {template.version}. What changed and what to do: {NOTES}",
             "label": "template-update",
             "remove_source_branch": "",
         }
@@ -251,10 +268,11 @@ def _copier(template: Template, *words: str, folder: Path = Path()) -> str:
     return run_program(f"copier {words[0]}", command, folder, {**OURS, **template.access()}).stdout
 
 
-def _merge(template: Template, folder: Path) -> Merged:
-    """Let Copier merge the newest version into the clean checkout at `folder`. Raises UserError."""
+def _merge(template: Template, folder: Path, stage: str = "") -> Merged:
+    """Let Copier merge the newest version, or this one at another stage, into the clean checkout. Raises UserError."""
+    other = ["--vcs-ref=:current:", "--data", f"mlops_stage={stage}"] if stage else []
     try:
-        _copier(template, "update", "--defaults", "--skip-answered", "--conflict", "inline", folder=folder)
+        _copier(template, "update", "--defaults", "--skip-answered", "--conflict", "inline", *other, folder=folder)
     except UserError as error:
         if "--trust" in str(error):
             raise UserError(
@@ -288,11 +306,45 @@ def _changes(folder: Path) -> list[str]:
     return [line[:3] + line[3:].strip('"').removeprefix(prefix) for line in lines.splitlines()]
 
 
-def _tell(merged: Merged, say: Say) -> None:
+def _word(change: str) -> str:
+    """What a line of `git status` says of its file: added, removed, conflict or changed."""
+    return next((word for letter, word in WORDS.items() if letter in change[:2]), "changed")
+
+
+def _tell(merged: Merged, folder: Path, say: Say) -> None:
+    edited = _edited(folder, merged.removed)
     for change in merged.changes:
-        say(f"  {change}")
+        path = change[3:]
+        say(f"  {_word(change):<8}  {path}{' (with your edits)' if path in edited else ''}")
+    if merged.removed:
+        say("The template has the removed files no longer. git keeps each: git show HEAD:./FILE")
     for place in merged.conflicts:
         say(f"conflict: {place}")
+
+
+def _edited(folder: Path, paths: list[str]) -> set[str]:
+    """Those of the committed files that somebody has changed since the template last wrote here."""
+    if not paths:
+        return set()
+    written = git(folder, "log", "-1", "--format=%H", "--", ANSWERS)
+    return set(git(folder, "diff", "--relative", "--name-only", "-z", written, "HEAD", "--", *paths).split("\0"))
+
+
+def _tell_notes(template: Template, newest: str, folder: Path, say: Say) -> None:
+    for note in _notes(template, newest, folder):
+        say(f"\n{note}\n")
+
+
+def _notes(template: Template, newest: str, folder: Path) -> list[str]:
+    """What the versions after that of the repository say, up to `newest`: the sections of the page that arrived."""
+    try:
+        text = (folder / NOTES).read_text(encoding="utf-8")
+    except OSError:  # it is theirs to delete
+        return [f"What changed and what to do about it: CHANGELOG.md of {template.source}"]
+    sections = re.findall(r"^(## v?(\S+).*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    old, new = template.version.removeprefix("v"), newest.removeprefix("v")
+    after = takewhile(lambda section: section[1] != old, dropwhile(lambda section: section[1] != new, sections))
+    return [section.strip() for section, _ in after]
 
 
 @contextmanager
