@@ -1,6 +1,6 @@
-"""The monitor's code as the zip of a Lambda function: managed modules, the contract, and locked libraries.
+"""The monitor's code as the zip of a Lambda function: managed modules and locked libraries.
 
-Nothing is installed where it runs. The same lock, contract and modules give the same bytes, so that a deployment
+Nothing is installed where it runs. The same lock and modules give the same bytes, so that a deployment
 without a change has nothing to send and nothing to replace.
 """
 
@@ -17,14 +17,14 @@ from usecase.mlops.aws.bundle import INSTALLER_FILES, locked_libraries
 from usecase.mlops.aws.pipeline import artifact_store
 from usecase.mlops.aws.platform import PlatformFacts
 from usecase.mlops.aws.upload import Artifact
-from usecase.mlops.contract import FILE_NAME as CONTRACT_FILE
 from usecase.mlops.errors import UserError
 from usecase.mlops.settings import Settings
 
 FILE = "monitor.zip"
 PYTHON = "3.12"  # of the function's runtime
 GROUP = "monitoring"  # of dependencies, in pyproject.toml
-MODULES = ("*.py", "baseline/*", "drift/*.py", "monitoring/*.py")  # of usecase.mlops
+# Of usecase.mlops: what the function imports, with its neighbours.
+MODULES = ("*.py", "aws/__init__.py", "aws/errors.py", "baseline/*", "drift/*.py", "monitoring/*.py")
 MAX_BYTES = 262_144_000  # of the unpacked files, layers included ("Lambda quotas", AWS Lambda Developer Guide)
 # Of the libraries: what is for tests, type checkers and compilers, and the models of AWS's other services.
 UNUSED = ("tests", "*.pyi", "*.pxd", "*.h", "*.a", "examples-1.json", *INSTALLER_FILES)
@@ -56,10 +56,6 @@ def build(folder: Path, root: Path = Path(), python: str = PYTHON) -> Path:
         shutil.copyfile(file, copy)
     # the team's own modules stay away: what they import is not here
     (content / "usecase/__init__.py").touch()
-    try:
-        shutil.copyfile(root / CONTRACT_FILE, content / CONTRACT_FILE)
-    except OSError as error:
-        raise UserError(f"{root / CONTRACT_FILE}: {error.strerror}: take it back from git") from None
     files = sorted(path for path in content.rglob("*") if path.is_file())
     size = sum(path.stat().st_size for path in files)
     if size > MAX_BYTES:
