@@ -46,6 +46,10 @@ locals {
       "arn:${local.partition}:glue:${local.here}:catalog",
       "arn:${local.partition}:glue:${local.here}:*/sagemaker_featurestore*",
     ]]),
+    # What monitors, at stage full: a function, its jobs in SageMaker, logs on their way to a domain of the settings.
+    [for _ in compact([try(local.config.monitoring.enabled ? "on" : "", "")]) : "arn:${local.partition}:lambda:${local.here}:function:${local.name}-monitor"],
+    [for _ in compact([for kind in ["model_quality", "bias", "explainability"] : try(local.config.monitoring.model_monitor[kind], false) ? "on" : ""]) : "arn:${local.partition}:cloudformation:${local.here}:stack/${local.name}-*"],
+    flatten([for domain in compact([try(local.config.monitoring.log_shipping.opensearch_domain_arn, "")]) : ["arn:${local.partition}:firehose:${local.here}:deliverystream/${local.name}-*", "${domain}*"]]),
     # What people start in Studio has numbers for names, and no tags.
     try(local.config.studio.enabled, false) ? [for kind in ["app", "space"] : "arn:${local.partition}:sagemaker:${local.here}:${kind}/*"] : [],
   ))

@@ -1,5 +1,5 @@
-# Stage full: what the deploy role needs beyond that for records, backups and rules, for an API with its firewall, for Studio and
-# a feature group.
+# Stage full: what the deploy role needs beyond that for records, backups and rules, for an API with its firewall, for Studio, a
+# feature group and what monitors. A role has at most ten policies: the monitor's statements stand with those of the gateway.
 locals {
   governs = {
     governance = [
@@ -37,7 +37,7 @@ locals {
       # These actions have no resource.
       jsonencode({ Sid = "KnowNoResource", Effect = "Allow", Action = ["backup-storage:MountCapsule", "cloudtrail:DescribeTrails", "config:DescribeConfigRules"], Resource = "*" }),
     ]
-    gateway = [
+    gateway = concat(local.monitor_is_built, local.model_monitor_is_built, local.model_monitors_stack_is_built, local.logs_are_shipped, [
       jsonencode({
         Sid    = "ApiIsBuilt" # with numbers for names; keys, domains and the account's settings are left out
         Effect = "Allow"
@@ -65,7 +65,7 @@ locals {
         Resource  = "${local.iam}:role/aws-service-role/*"
         Condition = { StringEquals = { "iam:AWSServiceName" = ["ops.apigateway.amazonaws.com", "wafv2.amazonaws.com"] } }
       }),
-    ]
+    ])
     studio = concat([
       jsonencode({
         Sid       = "StudioIsMade" # AWS chooses the names
@@ -111,6 +111,77 @@ locals {
         }),
     ]]))
   }
+}
+
+# What looks for drift, and what asks for a training.
+locals {
+  model_monitor = try(local.config.monitoring.model_monitor, {})
+  shipped_to    = try(local.config.monitoring.log_shipping.opensearch_domain_arn, "")
+
+  monitor_is_built = [
+    jsonencode({
+      Sid    = "MonitorIsBuilt"
+      Effect = "Allow"
+      Action = [
+        "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:DeleteFunctionConcurrency", "lambda:DeleteFunctionEventInvokeConfig", "lambda:Get*", "lambda:List*", "lambda:PutFunctionConcurrency",
+        "lambda:PutFunctionEventInvokeConfig", "lambda:TagResource", "lambda:UntagResource", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionEventInvokeConfig",
+      ]
+      Resource = "arn:${local.partition}:lambda:${local.in_region}:function:${local.name}-monitor"
+    }),
+    jsonencode({ Sid = "MonitorsCodeIsSent", Effect = "Allow", Action = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], Resource = "${local.artifacts}/${local.project}/monitor/*" }),
+    jsonencode({ Sid = "ItsEnvironmentIsEncrypted", Effect = "Allow", Action = "kms:Encrypt", Resource = local.all_keys, Condition = local.tagged }),
+    jsonencode({
+      Sid       = "MonitorsGetTheirRoles"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = "${local.iam}:role/${local.project}/${local.name}-*"
+      Condition = { StringEquals = { "iam:PassedToService" = concat(["lambda.amazonaws.com"], local.shipped_to == "" ? [] : ["firehose.amazonaws.com", "logs.amazonaws.com"]) } }
+    }),
+    jsonencode({
+      Sid    = "DriftIsTold" # on a bus of its own, from environments in other accounts; new data on the bucket's
+      Effect = "Allow"
+      Action = ["events:CreateEventBus", "events:DeleteEventBus", "events:PutPermission", "events:RemovePermission", "events:UpdateEventBus", "s3:PutBucketNotification"]
+      Resource = [
+        "arn:${local.partition}:events:${local.in_region}:event-bus/${local.name}-drift",
+        local.data,
+      ]
+    }),
+  ]
+
+  model_monitor_is_built = !anytrue([for kind in ["data_quality", "model_quality", "bias", "explainability"] : try(local.model_monitor[kind], false)]) ? [] : [
+    jsonencode({
+      Sid    = "ModelMonitorIsBuilt"
+      Effect = "Allow"
+      Action = concat(
+        [for kind in ["DataQuality", "ModelBias", "ModelExplainability", "ModelQuality"] : "sagemaker:Create${kind}JobDefinition"],
+        [for kind in ["DataQuality", "ModelBias", "ModelExplainability", "ModelQuality"] : "sagemaker:Delete${kind}JobDefinition"],
+        ["sagemaker:AddTags", "sagemaker:CreateMonitoringSchedule", "sagemaker:DeleteMonitoringSchedule", "sagemaker:DeleteTags", "sagemaker:UpdateMonitoringSchedule"],
+      )
+      Resource = [for kind in ["*-job-definition", "monitoring-schedule"] : "${local.sagemaker}:${kind}/${local.name}-*"]
+    }),
+  ]
+
+  # The others are a stack of CloudFormation: Terraform has no such resources.
+  model_monitors_stack_is_built = !anytrue([for kind in ["model_quality", "bias", "explainability"] : try(local.model_monitor[kind], false)]) ? [] : [
+    jsonencode({
+      Sid      = "ItsStackIsBuilt"
+      Effect   = "Allow"
+      Action   = ["cloudformation:CreateStack", "cloudformation:DeleteStack", "cloudformation:Describe*", "cloudformation:Get*", "cloudformation:List*", "cloudformation:TagResource", "cloudformation:UntagResource", "cloudformation:UpdateStack"]
+      Resource = "arn:${local.partition}:cloudformation:${local.in_region}:stack/${local.name}-*/*"
+    }),
+  ]
+
+  logs_are_shipped = local.shipped_to == "" ? [] : [
+    jsonencode({
+      Sid    = "LogsAreShipped"
+      Effect = "Allow"
+      Action = [
+        "firehose:CreateDeliveryStream", "firehose:DeleteDeliveryStream", "firehose:Describe*", "firehose:List*", "firehose:StartDeliveryStreamEncryption", "firehose:TagDeliveryStream", "firehose:UntagDeliveryStream",
+        "firehose:UpdateDestination", "logs:DeleteSubscriptionFilter", "logs:PutSubscriptionFilter",
+      ]
+      Resource = ["arn:${local.partition}:firehose:${local.in_region}:deliverystream/${local.name}-*", "arn:${local.partition}:logs:${local.in_region}:log-group:*${local.name}*"]
+    }),
+  ]
 }
 
 resource "aws_iam_policy" "governs" {

@@ -41,6 +41,53 @@ run "all_of_stage_full" {
   }
 }
 
+run "what_monitors" {
+  command = plan
+
+  variables {
+    environment = "dev"
+    config_dir  = "./tests/deciding/config"
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_policy.governs["gateway"].policy).Statement : statement.Sid => flatten([statement.Resource])
+      if contains(["MonitorIsBuilt", "MonitorsCodeIsSent", "ItsStackIsBuilt"], statement.Sid)
+      } == {
+      MonitorIsBuilt     = ["arn:aws:lambda:eu-west-1:111122223333:function:churn-dev-monitor"]
+      MonitorsCodeIsSent = ["arn:aws:s3:::churn-dev-artifacts-111122223333/churn/monitor/*"]
+      ItsStackIsBuilt    = ["arn:aws:cloudformation:eu-west-1:111122223333:stack/churn-dev-*/*"]
+    }
+    error_message = "one function, its code, and stacks of this environment"
+  }
+
+  assert {
+    condition = toset(one([
+      for statement in jsondecode(aws_iam_policy.governs["gateway"].policy).Statement : statement.Condition.StringEquals["iam:PassedToService"] if statement.Sid == "MonitorsGetTheirRoles"
+    ])) == toset(["lambda.amazonaws.com", "firehose.amazonaws.com", "logs.amazonaws.com"])
+    error_message = "roles go to what monitors alone"
+  }
+
+  assert {
+    condition     = alltrue([for part in [":lambda:", ":cloudformation:", ":firehose:", "domain/logs*"] : strcontains(aws_iam_policy.boundary[0].policy, part)])
+    error_message = "what the settings ask for must be within the boundary"
+  }
+}
+
+run "model_monitor_and_shipping_are_off" {
+  command = plan
+
+  variables {
+    environment = "dev"
+    config_dir  = "../../tests/config"
+  }
+
+  assert {
+    condition     = alltrue([for part in ["cloudformation:", "firehose:"] : !strcontains(aws_iam_policy.governs["gateway"].policy, part) && !strcontains(aws_iam_policy.boundary[0].policy, part)]) && strcontains(aws_iam_policy.boundary[0].policy, ":lambda:")
+    error_message = "what no setting asks for is not allowed"
+  }
+}
+
 run "no_feature_group" {
   command = plan
 
