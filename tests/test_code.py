@@ -217,4 +217,5 @@ def test_what_the_pipeline_must_be_given_and_what_it_knows() -> None:
     assert {name for name, default in parameters.items() if default is not None} == {
         *("ProcessingInstanceType", "ProcessingInstanceCount", "TrainingInstanceType", "TrainingInstanceCount"),
         *("ModelApprovalStatus", "NumRounds", "MaxDepth", "LearningRate", "Seed", "TuningTrials"),
+        *("RetrainingReason", "RetrainingTrigger"),
     }

@@ -43,7 +43,7 @@ def raw_steps(steps: Any = CONTENT["Steps"]) -> Iterator[dict[str, Any]]:
 METADATA = {
     *("GitSha", "ContractHash", "LockHash", "DataHash", "ModelDataSha256", "PipelineExecution", "ChampionVersion"),
     *("InputDataUri", "ContractUri", "CodeUri", "InputSchemaUri", "ModelCardUri", "QualityReportUri"),
-    "DriftBaselineUri",
+    *("DriftBaselineUri", "RetrainingReason", "RetrainingTrigger"),
 }
 STEPS = {step["Name"]: step for step in raw_steps()}
 JOBS = [step for step in STEPS.values() if step["Type"] in ("Processing", "Training")]

@@ -29,7 +29,8 @@ LOCK = Path("uv.lock")
 
 MODEL_CARD = Path("docs/model_card.md")
 BUILT_FROM = (SOURCE, DEFINITION, LOCK, CONTRACT_FILE, MODEL_CARD)
-NO_CHAMPION = "none"
+NO_CHAMPION = NO_CAUSE = "none"
+CAUSE = ("RetrainingReason", "RetrainingTrigger")  # why a model was trained again, where that is known
 APPROVAL_STATUS = "ModelApprovalStatus"
 ROLES = ("ProcessingRoleArn", "TrainingRoleArn", "InferenceRoleArn")
 
@@ -189,6 +190,7 @@ def start_parameters(settings: Settings, contract: Contract) -> dict[str, str | 
         "GitSha": git_sha(),
         "ContractHash": contract.sha256,
         "LockHash": lock_sha256(),
+        **dict.fromkeys(CAUSE, NO_CAUSE),
     }
 
 

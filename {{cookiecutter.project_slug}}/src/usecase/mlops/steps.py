@@ -136,6 +136,8 @@ class PipelineBuilder:
             "InputDataUri": self.input_data,
             "ContractUri": self.contract,
             "CodeUri": self.code,
+            "RetrainingReason": self.string("RetrainingReason", "none"),
+            "RetrainingTrigger": self.string("RetrainingTrigger", "none"),
         }
         self.execution = ExecutionVariables.PIPELINE_EXECUTION_ARN
         self.processing_instance_type = self.string("ProcessingInstanceType", "ml.m5.large")

@@ -7,7 +7,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,21 @@ from usecase.mlops.engine.definition import Definition, ParameterValue
 from usecase.mlops.errors import UserError
 from usecase.mlops.registry import MODEL_DATA
 from usecase.mlops.render import FACT_PARAMETERS
-from usecase.mlops.run import MODEL_CARD, NO_CHAMPION, refuse_evidence, start_parameters
+from usecase.mlops.run import CAUSE, MODEL_CARD, NO_CHAMPION, refuse_evidence, start_parameters
 from usecase.mlops.settings import Settings
 
 MAXIMUM_VALUE = 1024  # characters of a parameter's value (PipelineParameter, API reference)
 MAXIMUM_URI = 256  # characters of what a registered version keeps (CustomerMetadataValue), and which they may be
 URI = re.compile(r"s3://(?P<bucket>[a-z0-9.-]+)/(?P<key>[\w.:/=+@ -]+)")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a model is trained again: `kind` and `reason` go with the version. All starts for one `key` are one."""
+
+    kind: str
+    reason: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,22 @@ class Start:
     artifacts: list[Artifact]
     store: ArtifactStore
     image: Image
+    cause: Cause | None = None
 
     @property
     def request(self) -> dict[str, Any]:
-        """StartPipelineExecution. Within one CI pipeline the same start has the same token: it is one execution."""
+        """StartPipelineExecution. Within one CI pipeline the same start has the same token: it is one execution.
+
+        So has a start for the same cause, whatever has changed meanwhile.
+        """
         parameters = {name: _text(value) for name, value in self.parameters.items()}
         run = [os.environ.get(name, "") for name in ("CI_SERVER_URL", "CI_PROJECT_ID", "CI_PIPELINE_ID")]
-        words = [self.pipeline, run if all(run) else uuid.uuid4().hex, parameters]
+        words: list[Any] = [self.pipeline, run if all(run) else uuid.uuid4().hex, parameters]
+        if self.cause:
+            words = [self.pipeline, self.cause.key]
+        about = {"PipelineExecutionDescription": json.dumps(asdict(self.cause))} if self.cause else {}
         return {
+            **about,
             "PipelineName": self.pipeline,
             "PipelineExecutionDisplayName": self.display_name,
             "PipelineParameters": [{"Name": name, "Value": value} for name, value in parameters.items()],
@@ -68,6 +85,7 @@ def prepare(
     folder: Path,
     allow_dirty: bool = False,
     image_tag: str = "",
+    cause: Cause | None = None,
 ) -> Start:
     """Decide and check all that an execution on `data_uri` needs; copies of what is to be sent go into empty `folder`.
 
@@ -106,8 +124,10 @@ def prepare(
         "ChampionVersion": champion.arn if champion else NO_CHAMPION,
         "ImageUri": image.uri,
     }
+    if cause:
+        evidence |= dict(zip(CAUSE, (cause.reason, cause.kind), strict=True))
     parameters = _bind(definition, evidence, overrides)
-    return Start(name, _display_name(git_sha), parameters, list(artifacts.values()), store, image)
+    return Start(name, _display_name(git_sha), parameters, list(artifacts.values()), store, image, cause)
 
 
 def send(connection: boto3.Session, start: Start, say: Callable[[str], None]) -> str:

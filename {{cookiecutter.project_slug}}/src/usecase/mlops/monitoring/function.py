@@ -91,7 +91,7 @@ class Variables(BaseModel):
         return self.model_package_arn.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WindowReport(Report):
     """The report of a window in AWS: with its bounds, and what of it was read.
 
