@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ OPTION_NAMES = set(OPTION_NAMES_IN_ORDER)
 PLAIN = Options()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Answers:
     """What the model says about n rows. `probabilities` (n x classes) only for classifiers.
 
@@ -73,8 +74,13 @@ class Answers:
         """The answers in what a predictor gives: numbers, or probabilities as XGBoost has them."""
         if not classes:
             return cls(output.astype(np.float64).tolist(), classes, version)
-        probabilities = output if len(classes) > 2 else np.column_stack([1 - output, output])
-        return cls([classes[i] for i in probabilities.argmax(axis=1)], classes, version, probabilities)
+        probabilities = output if len(classes) > 2 else np.array((1 - output, output)).T
+        return cls([classes[i] for i in probabilities.argmax(axis=1).tolist()], classes, version, probabilities)
+
+    @cached_property
+    def top(self) -> list[float]:
+        """The probability of each predicted class; none for numbers."""
+        return [] if self.probabilities is None else self.probabilities.max(axis=1).tolist()
 
     def write(self, media_type: str, options: Options) -> bytes:
         """The body of the answer. Raises RequestError."""
@@ -90,8 +96,7 @@ class Answers:
         if self.probabilities is None:
             records = [{"prediction": value} for value in self.values]
         else:
-            top = self.probabilities.max(axis=1).astype(np.float64).tolist()
-            records = [{"prediction": v, "probability": p} for v, p in zip(self.values, top, strict=True)]
+            records = [{"prediction": v, "probability": p} for v, p in zip(self.values, self.top, strict=True)]
         if options.probabilities and self.probabilities is not None:
             names = [_label(label) for label in self.classes]
             for record, shares in zip(records, self.probabilities.astype(np.float64).tolist(), strict=True):
@@ -114,7 +119,7 @@ class Answers:
             raise RequestError("an explanation is no CSV: accept application/json or application/jsonlines")
         columns: list[list[Any]] = [[_label(value) if self.classes else value for value in self.values]]
         if self.probabilities is not None:
-            columns.append(self.probabilities.max(axis=1).astype(np.float64).tolist())
+            columns.append(self.top)
             if options.probabilities:
                 columns += self.probabilities.T.astype(np.float64).tolist()
         if options.flags and self.flags is not None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,7 @@ from usecase.mlops.serving.model import ServedModel
 from usecase.mlops.serving.openapi import openapi_document, page
 from usecase.mlops.serving.request import (
     JSON,
+    ContentType,
     RequestError,
     choose_media_type,
     decode_content,
@@ -37,6 +39,8 @@ from usecase.mlops.serving.request import (
 from usecase.mlops.serving.validation import Valid
 
 Scope = dict[str, Any]
+Headers = dict[bytes, bytes]
+Fields = list[tuple[bytes, bytes]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -53,7 +57,10 @@ HANDLERS = ("model_fn", "input_fn", "predict_fn", "output_fn")
 ATTRIBUTES, INFERENCE_ID = b"x-amzn-sagemaker-custom-attributes", b"x-amzn-sagemaker-inference-id"
 ECHOED = (ATTRIBUTES, INFERENCE_ID)
 SMALL_BODY = 32 * 1024  # answered in the event loop: it takes less time than to change threads
-RETRY_AFTER = (b"retry-after", b"1")
+MORE_FIELDS: dict[int, Fields] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: [(b"retry-after", b"1")],
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: [(b"connection", b"close")],
+}
 TEXT, HTML = "text/plain; version=0.0.4; charset=utf-8", "text/html; charset=utf-8"
 EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts another worker
 
@@ -67,6 +74,46 @@ class Limits:
     answer_seconds: float = 55.0  # SageMaker gives up after 60
     threads: int = 4
     waiting: int = 100  # requests that wait for a thread or for their body
+
+
+@dataclass
+class _Reply:
+    """What a request is answered with, and what that was made of where it is one of the model."""
+
+    status: HTTPStatus
+    body: bytes
+    media_type: str = JSON
+    answers: Answers | None = None
+    valid: Valid | None = None
+
+
+@dataclass
+class _Asked:
+    """What the headers of a request to /invocations say."""
+
+    content_type: str
+    content: ContentType
+    accept: str
+    coding: str
+    options: Options
+    name: str
+
+    @classmethod
+    def read(cls, headers: Headers) -> "_Asked":
+        """Raises RequestError."""
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        return cls(
+            content_type,
+            read_content_type(content_type),
+            choose_media_type(headers.get(b"accept", b"").decode("latin-1")),
+            headers.get(b"content-encoding", b"").decode("latin-1"),
+            Options.of_attributes(headers[ATTRIBUTES].decode("latin-1")) if ATTRIBUTES in headers else PLAIN,
+            headers.get(INFERENCE_ID, b"").decode("latin-1"),
+        )
+
+    def is_quick(self, body: bytes) -> bool:
+        """Whether rows are answered in less time than it takes to change threads."""
+        return len(body) <= SMALL_BODY and not self.options.explanation and b"explanation" not in body
 
 
 class Service:
@@ -91,6 +138,7 @@ class Service:
         self._loaded: Any = None  # by the model_fn of the use case
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="answer")
         self._busy = 0
+        self._first_id, self._ids = secrets.token_hex(12), count()  # of one worker
         self._lost: set[Future[Any]] = set()
 
     @property
@@ -123,45 +171,42 @@ class Service:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id = headers.get(INFERENCE_ID, b"").decode("latin-1") or secrets.token_hex(16)
-        status, body, media_type = HTTPStatus.OK, b"", JSON
-        more: list[tuple[bytes, bytes]] = [(name, headers[name]) for name in ECHOED if name in headers]
-        counted: tuple[Answers | None, Valid | None] = (None, None)
-        path: str = scope["path"]
-        if CLIENT_PATH.fullmatch(path):
-            path = "/invocations"
+        headers: Headers = dict(scope["headers"])
+        request_id = self._name(headers)
+        path: str = "/invocations" if CLIENT_PATH.fullmatch(scope["path"]) else scope["path"]
         invoked = path == "/invocations"
         try:
             self._check_route(path, scope["method"])
-            if invoked:
-                body, media_type, counted = await self._invoke(headers, receive)
-            else:
-                status, body, media_type = self._tell(path)
-        except RequestError as error:
-            status, body, media_type = error.status, _error(error, request_id), JSON
-            more += [RETRY_AFTER] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
-            more += [(b"connection", b"close")] if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else []
-            if invoked and status == HTTPStatus.BAD_REQUEST:
-                self.metrics.add(metrics.REFUSED, label=error.column or "")
-        except TimeoutError:
-            status, media_type = HTTPStatus.GATEWAY_TIMEOUT, JSON
-            body = _error(RequestError(f"no answer within {self.limits.answer_seconds:g} s", status), request_id)
-            self.log.error("deadline", request_id=request_id)
+            reply = await self._invoke(headers, receive) if invoked else self._tell(path)
         except Exception as error:
-            status, media_type = HTTPStatus.INTERNAL_SERVER_ERROR, JSON
-            said = f"the request could not be answered: the log of the service says why, under {request_id}"
-            body = _error(RequestError(said, status), request_id)
-            self.log.error("failed", error, request_id=request_id)
-        if self.draining:
-            more.append((b"connection", b"close"))
-        if body:
-            more.append((b"content-type", media_type.encode()))
-        more.append((b"content-length", str(len(body)).encode()))
+            reply = self._failed(error, request_id, invoked)
         if invoked:
-            self._count(status, time.perf_counter() - started, request_id, *counted)
-        await send({"type": "http.response.start", "status": int(status), "headers": more})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            self._count(reply, time.perf_counter() - started, request_id)
+        fields = self._fields(reply, headers)
+        if self.draining:
+            fields.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": int(reply.status), "headers": fields})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+    def answer_now(self, headers: Headers, body: bytes) -> tuple[int, Fields, bytes] | None:
+        """Status, headers and body of the answer to a whole POST to /invocations.
+
+        None where that may take longer than a change of threads, and while the service begins or ends: the application
+        has to be called.
+        """
+        if self._model is None or self._handlers is not None or self.draining or self._busy >= self.limits.waiting:
+            return None
+        started = time.perf_counter()
+        request_id = self._name(headers)
+        try:
+            asked = _Asked.read(headers)
+            if not asked.is_quick(body) or asked.coding:
+                return None
+            reply = self._answer(self._model, asked, body)
+        except Exception as error:
+            reply = self._failed(error, request_id, invoked=True)
+        self._count(reply, time.perf_counter() - started, request_id)
+        return int(reply.status), self._fields(reply, headers), reply.body
 
     def tell_cloudwatch(self) -> None:
         """Write what was counted since the last call to the log."""
@@ -175,59 +220,84 @@ class Service:
         if method not in methods:
             raise RequestError(f"{path} takes {' or '.join(methods)}", HTTPStatus.METHOD_NOT_ALLOWED)
 
-    def _tell(self, path: str) -> tuple[HTTPStatus, bytes, str]:
+    def _tell(self, path: str) -> _Reply:
         """The answer of a path that takes no body."""
         if path == "/ping":
-            return (HTTPStatus.OK if self.ready else HTTPStatus.SERVICE_UNAVAILABLE), b"", JSON
+            return _Reply(HTTPStatus.OK if self.ready else HTTPStatus.SERVICE_UNAVAILABLE, b"")
         if path == "/metrics":
-            return HTTPStatus.OK, self.metrics.prometheus().encode(), TEXT
+            return _Reply(HTTPStatus.OK, self.metrics.prometheus().encode(), TEXT)
         if path == "/execution-parameters":
-            limits = {"MaxConcurrentTransforms": self.limits.threads, "BatchStrategy": "MULTI_RECORD"}
-            return HTTPStatus.OK, orjson.dumps(limits | {"MaxPayloadInMB": self.limits.max_payload // 2**20}), JSON
+            limits: dict[str, Any] = {"MaxConcurrentTransforms": self.limits.threads, "BatchStrategy": "MULTI_RECORD"}
+            limits["MaxPayloadInMB"] = self.limits.max_payload // 2**20
+            return _Reply(HTTPStatus.OK, orjson.dumps(limits))
         model = self._ready_model()
         if path == "/docs":
-            return HTTPStatus.OK, page(model.contract).encode(), HTML
-        return HTTPStatus.OK, orjson.dumps(openapi_document(model.contract, model.version)), JSON
+            return _Reply(HTTPStatus.OK, page(model.contract).encode(), HTML)
+        return _Reply(HTTPStatus.OK, orjson.dumps(openapi_document(model.contract, model.version)))
 
     def _ready_model(self) -> ServedModel:
         if self._model is None:
             raise RequestError("the model is being loaded: try again", HTTPStatus.SERVICE_UNAVAILABLE)
         return self._model
 
-    async def _invoke(
-        self, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[bytes, str, tuple[Answers | None, Valid | None]]:
+    async def _invoke(self, headers: Headers, receive: Receive) -> _Reply:
         model = self._ready_model()
         if self._busy >= self.limits.waiting:
             raise busy()
-        accept = choose_media_type(headers.get(b"accept", b"").decode("latin-1"))
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        content = read_content_type(content_type)
-        options = PLAIN
-        if ATTRIBUTES in headers:
-            options = Options.of_attributes(headers[ATTRIBUTES].decode("latin-1"))
+        asked = _Asked.read(headers)
         self._busy += 1
         self.metrics.add(metrics.IN_FLIGHT, 1)
         try:
-            body = await self._read_body(headers, receive)
-            body = decode_content(
-                body, headers.get(b"content-encoding", b"").decode("latin-1"), self.limits.max_payload
-            )
+            body = decode_content(await self._read_body(headers, receive), asked.coding, self.limits.max_payload)
             if self._handlers is not None:
-                work = self._in_thread(self._ask_handlers, self._handlers, body, content_type or JSON, accept)
-                (written, accept), answers, valid = await work, None, None
-            elif len(body) <= SMALL_BODY and not options.explanation and b"explanation" not in body:
-                written, answers, valid = model.answer(body, content, accept, options, self._batch)
-            else:  # /ping is answered meanwhile
-                work = self._in_thread(model.answer, body, content, accept, options, self._batch)
-                written, answers, valid = await work
-            if self._capture:
-                name = headers.get(INFERENCE_ID, b"").decode("latin-1")
-                self._capture.write((content_type or JSON, body), (accept, written), name)
-            return written, accept, (answers, valid)
+                written, media_type = await self._in_thread(
+                    self._ask_handlers, self._handlers, body, asked.content_type or JSON, asked.accept
+                )
+                return self._captured(asked, body, _Reply(HTTPStatus.OK, written, media_type))
+            if asked.is_quick(body):
+                return self._answer(model, asked, body)
+            reply: _Reply = await self._in_thread(self._answer, model, asked, body)  # /ping is answered meanwhile
+            return reply
         finally:
             self._busy -= 1
             self.metrics.add(metrics.IN_FLIGHT, -1)
+
+    def _answer(self, model: ServedModel, asked: "_Asked", body: bytes) -> _Reply:
+        written, answers, valid = model.answer(body, asked.content, asked.accept, asked.options, self._batch)
+        return self._captured(asked, body, _Reply(HTTPStatus.OK, written, asked.accept, answers, valid))
+
+    def _captured(self, asked: "_Asked", body: bytes, reply: _Reply) -> _Reply:
+        if self._capture:
+            self._capture.write((asked.content_type or JSON, body), (reply.media_type, reply.body), asked.name)
+        return reply
+
+    def _failed(self, error: Exception, request_id: str, invoked: bool) -> _Reply:
+        """What a request is told that could not be answered, and the log where it has to know."""
+        if isinstance(error, TimeoutError):
+            status = HTTPStatus.GATEWAY_TIMEOUT
+            self.log.error("deadline", request_id=request_id)
+            error = RequestError(f"no answer within {self.limits.answer_seconds:g} s", status)
+        elif not isinstance(error, RequestError):
+            self.log.error("failed", error, request_id=request_id)
+            said = f"the request could not be answered: the log of the service says why, under {request_id}"
+            error = RequestError(said, HTTPStatus.INTERNAL_SERVER_ERROR)
+        elif invoked and error.status == HTTPStatus.BAD_REQUEST:
+            self.metrics.add(metrics.REFUSED, label=error.column or "")
+        return _Reply(error.status, _error(error, request_id))
+
+    def _name(self, headers: Headers) -> str:
+        """The id of a request: its own, or one that no other request has."""
+        if INFERENCE_ID in headers:
+            return headers[INFERENCE_ID].decode("latin-1")
+        return f"{self._first_id}{next(self._ids):08x}"
+
+    def _fields(self, reply: _Reply, headers: Headers) -> Fields:
+        """The headers of an answer."""
+        fields: Fields = [(b"content-length", b"%d" % len(reply.body))]
+        if reply.body:
+            fields.append((b"content-type", reply.media_type.encode()))
+        fields += [(name, headers[name]) for name in ECHOED if name in headers]
+        return fields + MORE_FIELDS.get(reply.status, [])
 
     def _ask_handlers(self, handlers: ModuleType, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         rows = handlers.input_fn(body, content_type)
@@ -295,12 +365,10 @@ class Service:
         message.setdefault("body", b"")
         return message
 
-    def _count(
-        self, status: HTTPStatus, seconds: float, request_id: str, answers: Answers | None, valid: Valid | None
-    ) -> None:
+    def _count(self, reply: _Reply, seconds: float, request_id: str) -> None:
         """One line of the log, and the numbers."""
-        counts = self.metrics
-        counts.add(metrics.REQUESTS, label=str(int(status)))
+        counts, status, answers, valid = self.metrics, int(reply.status), reply.answers, reply.valid
+        counts.add(metrics.REQUESTS, label=str(status))
         counts.observe(metrics.LATENCY, seconds)
         rows = refused = 0
         if answers is not None and valid is not None:
@@ -314,12 +382,11 @@ class Service:
             else:
                 for label in set(answers.values):
                     counts.add(metrics.CLASSES, answers.values.count(label), str(label))
-                for probability in answers.probabilities.max(axis=1).tolist():
-                    counts.observe(metrics.PROBABILITY, probability)
+                counts.observe(metrics.PROBABILITY, *answers.top)
         self.log.info(
             "request",
             request_id=request_id,
-            status=int(status),
+            status=status,
             ms=round(seconds * 1000, 3),
             rows=rows,
             refused=refused,

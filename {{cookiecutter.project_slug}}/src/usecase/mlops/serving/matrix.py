@@ -38,6 +38,8 @@ class MatrixMaker:
             return self._derive(self._typed(valid))
         if valid.numbers is not None:
             numbers = valid.numbers if self._same_order else valid.numbers[:, self._places]
+            if valid.plain:
+                return numbers.astype(np.float32)
             with np.errstate(over="ignore"):  # beyond 32 bits is infinite, as in training
                 return numbers.astype(np.float32)
         matrix: Matrix = np.empty((valid.count, self._width), np.float32)

@@ -63,10 +63,12 @@ class Metrics:
             label = "other"
         counts[label] = counts.get(label, 0) + amount
 
-    def observe(self, metric: Metric, value: float) -> None:
-        """Lay a value into its bucket."""
-        self._buckets[metric][bisect_left(metric.buckets, value)] += 1
-        self._sums[metric] += value
+    def observe(self, metric: Metric, *values: float) -> None:
+        """Lay values into their buckets."""
+        buckets, bounds = self._buckets[metric], metric.buckets
+        for value in values:
+            buckets[bisect_left(bounds, value)] += 1
+        self._sums[metric] += sum(values)
 
     def prometheus(self) -> str:
         """All numbers as Prometheus reads them."""

@@ -11,6 +11,7 @@ from usecase.mlops.errors import UserError
 FILE_NAME, CHECK = "model.onnx", "model.onnx.check.npz"
 BOOSTER = "model.ubj"
 ONNX_INPUT = "matrix"
+MAX_EXPONENT = np.float32(88)
 TOLERANCE = 1e-6  # between the answers of two predictors; relative for numbers beyond 1
 
 Matrix = npt.NDArray[np.float32]
@@ -39,6 +40,7 @@ class OnnxPredictor:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self._objective = objective
 
     @classmethod
@@ -48,12 +50,12 @@ class OnnxPredictor:
 
     def predict(self, matrix: Matrix) -> Matrix:
         """See Predictor."""
-        margins: Matrix = self._session.run(None, {ONNX_INPUT: matrix})[0]
+        margins: Matrix = self._session.run(self._outputs, {ONNX_INPUT: matrix})[0]
         if self._objective == "reg:squarederror":
             return margins[:, 0]
         if self._objective == "binary:logistic":
-            with np.errstate(over="ignore"):
-                return np.float32(1) / (np.float32(1) + np.exp(-margins[:, 0]))
+            # Beyond 88 the exponential is over 32 bits, and the answer is 0 all the same.
+            return np.float32(1) / (np.float32(1) + np.exp(np.minimum(-margins[:, 0], MAX_EXPONENT)))
         powers = np.exp(margins - margins.max(axis=1, keepdims=True))
         shares: Matrix = powers / powers.sum(axis=1, keepdims=True)
         return shares

@@ -23,6 +23,9 @@ from usecase.mlops.serving.request import CSV, JSON, JSON_LINES, NPY, NPZ, Conte
 Cell = str | int | float | bool | None
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 PLAIN_NUMBERS = b"0123456789+-.eE,\r\n"
+# What is left of {"instances": [[1.5, 2], ...]}, or of the list alone, without PLAIN_NUMBERS and JSON's own signs.
+JSON_SIGNS = PLAIN_NUMBERS + b"[] \t"
+JSON_OF_NUMBERS = (b'{"instancs":}', b"")
 BOM = "\ufeff"
 NUMBERS = {int, float, type(None)}
 EMPTY_BODY = "the body is empty: send at least one row"
@@ -63,7 +66,9 @@ def parse_rows(
                 lines = body.strip(b"\r\n").replace(b"\r\n", b"\n").replace(b"\n", b"],[")
                 return Rows(orjson.loads(b"[[%b]]" % lines), numbers=True)
         return _read_csv(body, content.header, features, keep_blank)
-    return _read_json_lines(body) if content.media_type == JSON_LINES else _read_json(body)
+    if content.media_type == JSON_LINES:
+        return _read_json_lines(body)
+    return (only_numbers and _read_json_numbers(body)) or _read_json(body)
 
 
 def _read_csv(body: bytes, header: bool | None, features: Sequence[str], keep_blank: bool) -> Rows:
@@ -92,6 +97,18 @@ def _read_csv(body: bytes, header: bool | None, features: Sequence[str], keep_bl
     if len(rows) == 1:
         raise RequestError("the body has a header but no rows")
     return Rows(rows[1:], _once(first))
+
+
+def _read_json_numbers(body: bytes) -> Rows | None:
+    """The rows of JSON that holds lists of numbers and nothing else, so that no cell has to be looked at."""
+    if body.translate(None, JSON_SIGNS) not in JSON_OF_NUMBERS:
+        return None
+    with contextlib.suppress(orjson.JSONDecodeError, KeyError):
+        content = orjson.loads(body)
+        rows = content["instances"] if isinstance(content, dict) else content
+        if isinstance(rows, list) and set(map(type, rows)) == {list}:
+            return Rows(rows, numbers=True)
+    return None
 
 
 def _read_json(body: bytes) -> Rows:

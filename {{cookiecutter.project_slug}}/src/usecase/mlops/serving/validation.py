@@ -38,6 +38,7 @@ Read = Callable[[str], Value]
 # The blanks of Unicode; Python's strip() takes four control characters more.
 BLANKS = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 MAX_INTEGER = 2**63
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 EXACT = 2.0**53  # whole numbers up to here are the same as a float
 
 
@@ -53,12 +54,14 @@ class Fault:
 class Valid:
     """Rows (n) in the contract's types by column, None where missing; `numbers` instead, n x features, NaN there.
 
+    `plain`: no number is missing, or beyond the 32 bits of the model.
     `refused` are the faults of rows that cannot be answered, `flagged` those that the contract's policy lets through.
     """
 
     count: int
     columns: dict[str, list[Value]] = field(default_factory=dict)
     numbers: Numbers | None = None
+    plain: bool = False
     refused: list[Fault] = field(default_factory=list)
     flagged: list[Fault] = field(default_factory=list)
 
@@ -75,6 +78,8 @@ class Validator:
         limits = [(check.minimum, check.maximum) if self.only_numbers else (None, None) for check in self._checks]
         self._low = np.array([-np.inf if low is None else low for low, _ in limits])
         self._high = np.array([np.inf if high is None else high for _, high in limits])
+        # Most requests lie between these, where a comparison with NaN and infinite numbers is false.
+        self._plain_low, self._plain_high = self._low.clip(-MAX_FLOAT32), self._high.clip(max=MAX_FLOAT32)
         self._whole = [n for n, column in enumerate(contract.features) if column.type == "integer"]
         self._optional = [n for n, column in enumerate(contract.features) if not column.constraints.required]
         self._places = lru_cache(maxsize=64)(self._find_places)
@@ -87,7 +92,7 @@ class Validator:
         if rows.numbers and self.only_numbers:
             numbers = self._as_matrix(rows)
             if numbers is not None:
-                return Valid(len(numbers), numbers=numbers)
+                return numbers
         faults: list[Fault] = []
         width = len(rows.names) if rows.names is not None else len(self.names)
         cells = rows.rows
@@ -107,7 +112,7 @@ class Validator:
             valid.columns[check.name] = check.run(by_column[place], valid, ignored)
         return valid
 
-    def _as_matrix(self, rows: Rows) -> Numbers | None:
+    def _as_matrix(self, rows: Rows) -> Valid | None:
         """The rows as n x features, unless something about them has to be said."""
         places = self._places(None if rows.names is None else tuple(rows.names))
         try:
@@ -119,6 +124,9 @@ class Validator:
             return None
         if rows.names is not None:
             numbers = numbers[:, places]
+        plain = (numbers >= self._plain_low) & (numbers <= self._plain_high)
+        if np.count_nonzero(plain) == plain.size and self._are_whole(numbers):
+            return Valid(len(numbers), numbers=numbers, plain=True)
         # NaN, from a missing value, is neither below nor above.
         if (numbers < self._low).any() or (numbers > self._high).any():
             return None
@@ -128,12 +136,16 @@ class Validator:
             missing[:, self._optional] = False
             if missing.any() or np.isinf(numbers).any():
                 return None
-        if self._whole:
-            whole = numbers[:, self._whole]
-            whole = whole[~np.isnan(whole)]
-            if (whole != np.rint(whole)).any() or (np.abs(whole) > EXACT).any():
-                return None
-        return numbers
+        if not self._are_whole(numbers):
+            return None
+        return Valid(len(numbers), numbers=numbers)
+
+    def _are_whole(self, numbers: Numbers) -> bool:
+        """Whether all integers are, and exactly so as floats; missing ones do not count."""
+        if not self._whole:
+            return True
+        whole = np.nan_to_num(numbers[:, self._whole])
+        return bool(((whole == np.rint(whole)) & (np.abs(whole) <= EXACT)).all())
 
     def _find_places(self, names: tuple[str, ...] | None) -> list[int]:
         """The position of each feature in rows with these columns. Raises RequestError."""
