@@ -1,7 +1,10 @@
 """The prediction service against five servers that users would otherwise pick: requests/s, latency, memory, start-up.
 
-The same booster, rows and JSON payload for all, one worker each, asked by wrk in turns. Needs wrk, and Java for AWS's
-toolkit over multi-model-server. The peers check nothing; the service here checks every row against the contract.
+The same booster and rows for all, one worker each, asked by wrk in turns: JSON, but CSV for AWS's sample, which takes
+nothing else. Needs wrk, and Java for AWS's toolkit over multi-model-server. The peers check nothing; the service here
+checks every row against the contract. A sixth, Flask tuned by hand, is shown and not compared with.
+
+`--quick` takes four minutes once `--environments` names a folder that an earlier run has filled.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -45,7 +49,10 @@ with tempfile.TemporaryDirectory() as folder:
     hyperparameters = {"num_rounds": 100, "max_depth": 4, "learning_rate": 0.1, "seed": 1}
     train(Path(folder, "out"), root / "src", model, Path(folder, "report"), hyperparameters)
 """
-WRK = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [==[BODY]==]\n'
+WRK = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{type}"\nwrk.body = [==[{body}]==]\n'
+
+
+Form = Literal["json", "csv", "v2"]  # of a request; v2: the Open Inference Protocol
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,23 @@ class Peer:
     path: str = "/invocations"
     ready: str = "/ping"
     environment: dict[str, str] = field(default_factory=dict)
-    v2: bool = False  # asked in the Open Inference Protocol
+    form: Form = "json"
+    compared: bool = True
 
 
 XGBOOST = "xgboost-cpu==3.2.0"
 PEERS = [
     Peer(
-        "Flask + gunicorn",
-        ["flask==3.1.3", "gunicorn==27.0.1", XGBOOST],
+        "AWS's sample: Flask + gunicorn",
+        ["flask==3.1.3", "gunicorn==27.0.1", "pandas==2.3.3", XGBOOST],
+        ["BIN/gunicorn", "--workers", "1", "--bind", "127.0.0.1:PORT", "sample_app:app"],
+        form="csv",
+    ),
+    Peer(
+        "Flask + gunicorn, tuned",
+        ["flask==3.1.3", "gunicorn==27.0.1", "pandas==2.3.3", XGBOOST],
         ["BIN/gunicorn", "--workers", "1", "--bind", "127.0.0.1:PORT", "flask_app:app"],
+        compared=False,
     ),
     Peer("LitServe", ["litserve==0.2.19", XGBOOST], ["PYTHON", "litserve_app.py", "PORT"], ready="/health"),
     Peer(
@@ -82,8 +97,13 @@ PEERS = [
         ["BIN/mlserver", "start", "MLSERVER"],
         "/v2/models/model/infer",
         "/v2/models/model/ready",
-        {"MLSERVER_HTTP_PORT": "PORT", "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_METRICS_ENDPOINT": ""},
-        v2=True,
+        {
+            "MLSERVER_HTTP_PORT": "PORT",
+            "MLSERVER_PARALLEL_WORKERS": "0",
+            "MLSERVER_METRICS_ENDPOINT": "",
+            "OMP_NUM_THREADS": "1",  # it has no setting for the threads of XGBoost
+        },
+        form="v2",
     ),
     Peer(
         "sagemaker-inference + MMS",
@@ -107,7 +127,8 @@ class Server:
     environment: dict[str, str]
     path: str
     ready: str
-    v2: bool = False
+    form: Form = "json"
+    compared: bool = True
     start_seconds: list[float] = field(default_factory=list)
     memory_mib: int = 0
     rates: dict[tuple[int, int], list[float]] = field(default_factory=dict)
@@ -161,6 +182,7 @@ def servers(scratch: Path, python: str, only: list[str]) -> list[Server]:
         "implementation": "mlserver_xgboost.XGBoostModel",
         "parameters": {"uri": str(model / "model.ubj")},
     }
+    shutil.copytree(SCRIPTS, scratch / "peers")  # multi-model-server writes where it is started
     (scratch / "mlserver").mkdir()
     (scratch / "mlserver/model-settings.json").write_text(json.dumps(settings))
     program = [str(serving / "python"), "-m", "usecase.mlops.serving", "serve", "--host", "127.0.0.1", "--workers", "1"]
@@ -169,12 +191,13 @@ def servers(scratch: Path, python: str, only: list[str]) -> list[Server]:
     for peer in PEERS:
         if only and not any(word.lower() in peer.name.lower() for word in only):
             continue
-        place = environment_of(peer.packages, scratch / "environments" / peer.name.split()[0].lower(), python)
+        name = re.sub(r"[^a-z0-9]+", "-", " ".join(peer.packages).lower())[:40]
+        place = environment_of(peer.packages, scratch / "environments" / name, python)
         words = {"BIN": str(place), "PYTHON": str(place / "python"), "MLSERVER": str(scratch / "mlserver")}
         more = {"MODEL_FILE": str(model / "model.ubj"), **peer.environment}
         filled = [_fill(word, words) for word in peer.command]
         environment = {name: _fill(value, words) for name, value in more.items()}
-        found.append(Server(peer.name, filled, environment, peer.path, peer.ready, peer.v2))
+        found.append(Server(peer.name, filled, environment, peer.path, peer.ready, peer.form, peer.compared))
     return found
 
 
@@ -190,13 +213,13 @@ def running(server: Server, scratch: Path) -> Iterator[int]:
     port = _free_port()
     words = {"PORT": str(port)}
     environment = os.environ | {name: _fill(value, words) for name, value in server.environment.items()}
-    log = scratch / f"{server.name.split()[0]}.log"
+    log = scratch / f"{re.sub(r'[^A-Za-z]+', '-', server.name)}.log"
     started = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(
             [_fill(word, words) for word in server.command],
             env=environment,
-            cwd=SCRIPTS,
+            cwd=scratch / "peers",
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -243,15 +266,18 @@ def _memory(group_id: int) -> int:
     return sum(int(rss) for pgid, rss in pairs if int(pgid) == group_id) // 1024
 
 
-def payload(rows: list[list[float]], v2: bool) -> str:
-    """Return the body of a request."""
-    if not v2:
-        return json.dumps({"instances": rows})
+def script(rows: list[list[float]], form: Form) -> str:
+    """Return the script of wrk for a request of these rows."""
+    if form == "csv":
+        return WRK.format(type="text/csv", body="\n".join(",".join(map(str, row)) for row in rows))
+    if form == "json":
+        return WRK.format(type="application/json", body=json.dumps({"instances": rows}))
     data = [cell for row in rows for cell in row]
-    return json.dumps({"inputs": [{"name": "x", "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": data}]})
+    matrix = {"name": "x", "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": data}
+    return WRK.format(type="application/json", body=json.dumps({"inputs": [matrix]}))
 
 
-def load(port: int, path: str, script: Path, connections: int, seconds: int) -> tuple[float, float, float]:
+def load(port: int, path: str, asked: Path, connections: int, seconds: int) -> tuple[float, float, float]:
     """Return requests/s, and the 50th and 99th percentile of the latency in ms."""
     command: list[str | Path] = [
         "wrk",
@@ -260,7 +286,7 @@ def load(port: int, path: str, script: Path, connections: int, seconds: int) -> 
         f"-d{seconds}s",
         "--latency",
         "-s",
-        script,
+        asked,
         f"http://127.0.0.1:{port}{path}",
     ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -272,13 +298,13 @@ def load(port: int, path: str, script: Path, connections: int, seconds: int) -> 
 
 
 def measure(
-    server: Server, port: int, keys: list[tuple[int, int]], scripts: dict[tuple[int, bool], Path], seconds: int
+    server: Server, port: int, keys: list[tuple[int, int]], scripts: dict[tuple[int, Form], Path], seconds: int
 ) -> None:
     """Load a running server with each number of rows and connections."""
     for key in keys:
-        script = scripts[key[0], server.v2]
-        load(port, server.path, script, key[1], 1)  # until caches are warm
-        measured = load(port, server.path, script, key[1], seconds)
+        asked = scripts[key[0], server.form]
+        load(port, server.path, asked, key[1], 1)  # until caches are warm
+        measured = load(port, server.path, asked, key[1], seconds)
         for values, value in zip((server.rates, server.p50, server.p99), measured, strict=True):
             values.setdefault(key, []).append(value)
 
@@ -308,7 +334,7 @@ def table(found: list[Server], counts: list[int], connections: list[int]) -> Non
             middle, p50, p99 = (statistics.median(values[key]) for values in (server.rates, server.p50, server.p99))
             spread = f"{middle:,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
             print(f"| {key[0]} | {key[1]} | {server.name} | {spread} | {p50:.2f} | {p99:.2f} |")
-    ours, peers = found[0], found[1:]
+    ours, peers = found[0], [server for server in found[1:] if server.compared]
     for key in ours.rates if peers else ():
         best = max(statistics.median(peer.rates[key]) for peer in peers)
         quickest = min(statistics.median(peer.p99[key]) for peer in peers)
@@ -341,8 +367,9 @@ def plot(found: list[Server], file: Path) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=10, help="of each measurement")
+    parser.add_argument("--quick", action="store_true", help="8 connections, twice 3 seconds")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 100])
     parser.add_argument("--only", nargs="+", default=[], help="words of the names of peers")
@@ -350,6 +377,8 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--environments", type=Path, help="folder to keep the environments in, for another run")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.repeats, arguments.seconds, arguments.connections = 2, 3, [8]
     for tool in ("wrk", "java"):
         if not shutil.which(tool):
             sys.exit(f"error: {tool} is needed: apt-get install wrk default-jre-headless")
@@ -360,11 +389,11 @@ def main() -> None:
             (scratch / "environments").symlink_to(arguments.environments.absolute())
         found = servers(scratch, arguments.python, arguments.only)
         rows = sample_rows(next(path.parent for path in scratch.glob("*/pipeline.json")))
-        scripts: dict[tuple[int, bool], Path] = {}
+        scripts: dict[tuple[int, Form], Path] = {}
         for count in arguments.rows:
-            for v2 in (False, True):
-                scripts[count, v2] = scratch / f"{count}-{v2}.lua"
-                scripts[count, v2].write_text(WRK.replace("BODY", payload(rows[:count], v2)))
+            for form in get_args(Form):
+                scripts[count, form] = scratch / f"{count}-{form}.lua"
+                scripts[count, form].write_text(script(rows[:count], form))
         keys = [(count, number) for count in arguments.rows for number in arguments.connections]
         for _ in range(arguments.repeats):
             for server in found:

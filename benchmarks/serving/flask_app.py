@@ -1,4 +1,4 @@
-"""The classic bring-your-own container: Flask behind gunicorn. `gunicorn --workers 1 flask_app:app`."""
+"""Flask behind gunicorn, tuned by hand: no frames, no DMatrix. `gunicorn --workers 1 flask_app:app`."""
 
 import os
 
