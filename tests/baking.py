@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import copier
+import hcl2
+import nbformat
+import yaml
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
 TOOLS = ["cookiecutter", "copier"]
 STAGES = ["basic", "automated", "full"]
+JINJA = re.compile(rb"\{[{%#]")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -44,6 +51,19 @@ def copy_of_working_tree(folder: Path) -> Path:
         copy = folder / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
+    return folder
+
+
+def holds_jinja(path: Path) -> bool:
+    """Return whether a file of the template depends on the answers; every other comes out as it is."""
+    return JINJA.search(path.read_bytes()) is not None
+
+
+def copy_of_rendered_files(folder: Path) -> Path:
+    """Copy the working tree with those files of the project alone that depend on the answers: baked in no time."""
+    copy_of_working_tree(folder)
+    for path in [path for path in (folder / PROJECT_FOLDER).rglob("*") if path.is_file() and not holds_jinja(path)]:
+        path.unlink()
     return folder
 
 
@@ -105,3 +125,23 @@ def files(project: Path) -> dict[str, tuple[bytes, bool]]:
         for path in sorted(project.rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(project).parts
     }
+
+
+def parse(path: Path) -> None:
+    """Read a file as what its name says it is; raise ValueError, or an error of its parser, when it is not."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return  # not text
+    if path.suffix in (".yaml", ".yml"):
+        list(yaml.compose_all(text, Loader=yaml.SafeLoader))  # nodes: GitLab's own tags have no Python type
+    elif path.suffix == ".json":
+        json.loads(text)
+    elif path.suffix == ".ipynb":
+        nbformat.validate(json.loads(text))
+    elif path.suffix == ".toml":
+        tomllib.loads(text)
+    elif path.suffix == ".py":
+        ast.parse(text, path.name)
+    elif path.suffix in (".tf", ".hcl"):
+        hcl2.loads(text)

@@ -1,4 +1,20 @@
-"""Answers that both tools must refuse, each with a piece of the message; and answers that both must accept."""
+"""Good answers; those that both tools must refuse, with a piece of the message; and those that both must accept."""
+
+GOOD = {
+    "project_name": "Customer Churn",
+    "project_slug": "customer-churn",
+    "description": "Who leaves next month",
+    "owner_email": "team@example.com",
+    "mlops_stage": "basic",
+    "container": "own",
+    "aws_region": "eu-west-1",
+    "aws_account_dev": "",
+    "aws_account_qa": "",
+    "aws_account_prod": "",
+    "gitlab_url": "https://gitlab.com",
+    "gitlab_group": "",
+    "create_gitlab_project": "no",
+}
 
 WORDS = "words of a-z and 0-9 joined by single hyphens"
 LINE = "must be one line"
@@ -72,6 +88,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("project_name", "Churn\u200bmodel", INVISIBLE),
     ("project_name", "\ufeffChurn", INVISIBLE),
     ("project_name", "Churn 🚀", HIGH),
+    ("project_name", "Churn\udcff", HIGH),  # how Python reads a byte of a command line that is no UTF-8
     ("project_name", "{{ 7 * 7 }}", JINJA),
     ("description", "", "must not be empty"),
     ("description", "a" * 201, "at most 200 characters, not 201"),
@@ -138,6 +155,7 @@ REFUSED: list[tuple[str, str, str]] = [
 ]
 
 ACCEPTED: list[tuple[str, str]] = [
+    ("project_slug", "null"),
     ("project_slug", "wax"),
     ("project_slug", "a" * 24),
     ("project_slug", "churn-model-2"),

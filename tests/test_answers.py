@@ -15,26 +15,11 @@ import pytest
 import yaml
 
 from baking import PROJECT_FOLDER, ROOT, TOOLS, bake, copy_of_working_tree, files, run_script, run_tool
-from cases import ACCEPTED, REFUSED
+from cases import ACCEPTED, GOOD, REFUSED
 
 COOKIECUTTER: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 COPIER: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = [name for name in COPIER if not name.startswith("_") and name != "cookiecutter"]
-GOOD = {
-    "project_name": "Customer Churn",
-    "project_slug": "customer-churn",
-    "description": "Who leaves next month",
-    "owner_email": "team@example.com",
-    "mlops_stage": "basic",
-    "container": "own",
-    "aws_region": "eu-west-1",
-    "aws_account_dev": "",
-    "aws_account_qa": "",
-    "aws_account_prod": "",
-    "gitlab_url": "https://gitlab.com",
-    "gitlab_group": "",
-    "create_gitlab_project": "no",
-}
 # For the tools' commands in the fast tests; the slow ones run the whole table.
 SAMPLE_VALUES = ["../../escape", "churn\n", "Churn 🚀", "{{ 7 * 7 }}", "foo", "000000000000", "team.git"]
 SAMPLE = [case for case in REFUSED if case[1] in SAMPLE_VALUES]
