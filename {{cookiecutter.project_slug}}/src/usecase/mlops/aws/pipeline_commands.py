@@ -1,12 +1,16 @@
 """Commands that deploy, start and watch the pipeline in AWS. Libraries are imported inside of them: --help is quick."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from usecase.mlops.errors import UserError
+
+if TYPE_CHECKING:
+    from usecase.mlops.aws.start import Cause
 
 Environment = Annotated[Literal["dev", "qa", "prod"], typer.Option("--env", help="The environment.")]
 
@@ -65,17 +69,30 @@ def start(
     Code, contract and model card of this working tree are sent first; parameters are checked before. `pipeline status`
     watches what was started. In one CI pipeline the same start twice is one execution.
     """
+    from usecase.mlops.run import parse_overrides
+
+    begin(env, data, parse_overrides(params), allow_dirty, image_tag, dry_run)
+
+
+def begin(
+    env: str,
+    data: str,
+    overrides: Mapping[str, str],
+    allow_dirty: bool = False,
+    image_tag: str = "",
+    dry_run: bool = False,
+    cause: "Cause | None" = None,
+) -> None:
+    """Start an execution, or show it. Raises UserError. See `start`."""
     from usecase.mlops.aws.platform import connect
     from usecase.mlops.aws.start import prepare, send
     from usecase.mlops.aws.status import studio_link
-    from usecase.mlops.run import parse_overrides
 
     if not data:
         raise UserError("which data? --data s3://..., as `usecase data push FILE` prints it")
-    overrides = parse_overrides(params)
     connection, settings, facts = connect(env)
     with tempfile.TemporaryDirectory(prefix="usecase-start-") as folder:
-        ready = prepare(connection, settings, facts, data, overrides, Path(folder), allow_dirty, image_tag)
+        ready = prepare(connection, settings, facts, data, overrides, Path(folder), allow_dirty, image_tag, cause)
         if ready.image.note:
             typer.echo(f"note: {ready.image.note}", err=True)
         if dry_run:

@@ -1,7 +1,7 @@
 """Commands of the monitor. Libraries are imported inside of the commands: `--help` must not wait."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -88,12 +88,21 @@ def feedback(
 
 def retrain(
     data: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet to train on. Default: the file that the contract names.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="A person's reason. Default: drift in the windows so far.")] = "",
+        str, typer.Option(help="CSV or Parquet to train on; in AWS s3://... Default: the file that the contract names.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why. Default: drift, in the windows so far; in AWS by its alarms.")] = "",
     output: Annotated[Path | None, typer.Option(help="Folder of the monitor. Default: .local/monitor")] = None,
+    env: Annotated[
+        Literal["local", "dev", "qa", "prod"], typer.Option("--env", help="Where to train. Default: here.")
+    ] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="In AWS: say what would be done.")] = False,
 ) -> None:
     """Train again when drift or a person asks, within the rules of the settings. The new version waits for approval."""
+    if env != "local":
+        from usecase.mlops.monitoring import retrain as in_aws
+
+        in_aws.retrain(env, reason, data, dry_run, typer.echo)
+        return
     from datetime import UTC, datetime
 
     from usecase.mlops import cli
@@ -123,7 +132,7 @@ def retrain(
         return
     typer.echo(f"training: {decision.reason}")
     before = {package.version for package in registry.list()}
-    cli.run(data)
+    cli.run(Path(data) if data else None)
     for package in registry.list():
         if package.version not in before:
             registry.annotate(package, retraining.metadata(trigger))

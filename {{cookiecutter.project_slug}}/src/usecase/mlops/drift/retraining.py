@@ -18,6 +18,7 @@ from usecase.mlops.drift.history import Entry
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import write_json
 from usecase.mlops.locks import exclusive
+from usecase.mlops.run import CAUSE
 from usecase.mlops.sections import Retraining
 from usecase.mlops.yamlfile import parse
 
@@ -26,7 +27,7 @@ MONTH = timedelta(days=30)
 MAX_RUNS = 100
 MAX_REASON = 256  # characters of a value of CustomerMetadataProperties, and which they may be
 ALLOWED = re.compile(r"[^\w .:/=+@-]")
-REASON, TRIGGER = "RetrainingReason", "RetrainingTrigger"  # of a version's metadata
+REASON, TRIGGER = CAUSE
 Kind = Literal["drift", "schedule", "data", "manual"]
 
 
@@ -77,8 +78,13 @@ def drifted(windows: Sequence[Entry], rule: Retraining) -> Trigger | None:
     return Trigger(kind="drift", id="/".join(told[-1].key), reason=reason)
 
 
-def decide(trigger: Trigger, state: State, rule: Retraining, now: datetime) -> Decision:
-    """Whether `trigger` starts a training. A person may train within the cooldown; nothing passes the kill switch."""
+def decide(
+    trigger: Trigger, state: State, rule: Retraining, now: datetime, others: Sequence[datetime] = ()
+) -> Decision:
+    """Whether `trigger` starts a training. A person may train within the cooldown; nothing passes the kill switch.
+
+    `others` are the times of trainings that no trigger has started: the cooldown counts from them too.
+    """
     if not rule.enabled:
         return Decision(start=False, reason="retraining is switched off (retraining.enabled)")
     if any(run.trigger.id == trigger.id for run in state.runs):
@@ -88,7 +94,7 @@ def decide(trigger: Trigger, state: State, rule: Retraining, now: datetime) -> D
         return Decision(
             start=False, reason=f"{len(month)} trainings in 30 days are as many as retraining.monthly_runs allows"
         )
-    ready = max((run.at for run in state.runs), default=None)
+    ready = max((*others, *(run.at for run in state.runs)), default=None)
     if ready is not None and trigger.kind != "manual":
         ready += timedelta(hours=rule.cooldown_hours)
         if now < ready:
@@ -97,7 +103,7 @@ def decide(trigger: Trigger, state: State, rule: Retraining, now: datetime) -> D
 
 
 def metadata(trigger: Trigger) -> dict[str, str]:
-    """What the new version keeps of why it was trained."""
+    """What the new version keeps of why it was trained, by names of pipeline parameters too."""
     return {REASON: " ".join(ALLOWED.sub(" ", trigger.reason).split())[:MAX_REASON], TRIGGER: trigger.kind}
 
 
