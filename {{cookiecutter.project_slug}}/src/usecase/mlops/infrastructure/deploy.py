@@ -1,5 +1,6 @@
 """Bring a version into service: choose, plan, ask, apply exactly that plan, look whether it is so, and record it."""
 
+import importlib.util
 import os
 import sys
 import tempfile
@@ -19,12 +20,13 @@ from usecase.mlops.infrastructure.record import Deployment, DeploymentRecord, re
 from usecase.mlops.infrastructure.release import check_approved, find_package, open_registry
 from usecase.mlops.infrastructure.roots import Plan, Root, backend, environment_settings
 from usecase.mlops.infrastructure.terraform import Say
-from usecase.mlops.registry import now
+from usecase.mlops.registry import ModelPackage, now
 from usecase.mlops.run import git_sha
 from usecase.mlops.settings import Settings
 
 MARGIN_SECONDS = 600  # that SageMaker may need beyond the time of its roll-out
 HOLDS_DATA = ("aws_s3_bucket", "aws_kms_key", "aws_ecr_repository", "aws_sagemaker_model_package_group")
+MONITOR = "usecase.mlops.infrastructure.monitor"
 NO_PLATFORM = "serving: is planned once the platform is there, which `usecase deploy` makes first"
 
 
@@ -99,21 +101,24 @@ def deploy_serving(place: Place, model: str, version: str, consent: Consent) -> 
     if not arn:
         _refuse_what_is_live(place, root)
         say("no version was deployed yet, and none is given: a cold start")
-        digest = ""
+        package, digest = None, ""
     else:
         package = find_package(registry, arn, settings)
         check_approved(registry, arn, settings)
         check_where_enabled(package, settings)
         say(f"version {package.version}: {arn}")
         digest = package.image.partition("@")[2]
-    with tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder:
-        plan = root.plan(Path(folder), serving_variables(facts, arn))
+    with tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder, tempfile.TemporaryDirectory() as built:
+        monitor = _monitor(place, facts, package, Path(built)) if package else None
+        plan = root.plan(Path(folder), serving_variables(facts, arn) | (monitor.variables if monitor else {}))
         _refuse_loss(plan)
         if not plan.is_empty or consent.dry_run:
             if not consent.given(f"Apply this to {settings.environment}?", say):
                 return
             if arn:
                 check_approved(registry, arn, settings)  # it may have been revoked while this waited for an answer
+            if monitor:
+                monitor.send(place, facts)
             root.apply(plan)
     if not arn:
         return
@@ -164,11 +169,24 @@ def serving_variables(facts: PlatformFacts, arn: str) -> dict[str, Any]:
     return {"platform": facts.model_dump(), "model_package_arn": arn or None}
 
 
+def monitor_variables(place: Place, facts: PlatformFacts, package: ModelPackage, folder: Path) -> dict[str, Any]:
+    """Variables of terraform/serving of what looks for drift, built in the empty `folder`; {} before stage full."""
+    monitor = _monitor(place, facts, package, folder)
+    return dict(monitor.variables) if monitor else {}
+
+
 def platform_is_there(place: Place) -> bool:
     """Whether terraform/platform was applied: it writes the facts that serving needs. Raises UserError."""
     name = parameter_name(place.settings)
     with explained(f"SSM parameter {name}"):
         return bool(place.connection.client("ssm").get_parameters(Names=[name])["Parameters"])
+
+
+def _monitor(place: Place, facts: PlatformFacts, package: ModelPackage, folder: Path) -> Any:
+    """usecase.mlops.infrastructure.monitor.Monitor, which comes with stage full; None before."""
+    if not importlib.util.find_spec(MONITOR):
+        return None
+    return importlib.import_module(MONITOR).monitor_of(place, facts, package, folder)
 
 
 def _version_before(place: Place, record: DeploymentRecord) -> str:

@@ -1,5 +1,6 @@
 """What a deployment would do: plans of platform and serving that change nothing, with an account or without one."""
 
+import importlib.util
 import json
 import re
 import tempfile
@@ -8,9 +9,16 @@ from typing import Any
 
 from usecase.mlops.aws.platform import PlatformFacts, read_platform
 from usecase.mlops.errors import UserError
-from usecase.mlops.infrastructure.deploy import NO_PLATFORM, Place, platform_is_there, serving_variables
+from usecase.mlops.infrastructure.deploy import (
+    MONITOR,
+    NO_PLATFORM,
+    Place,
+    monitor_variables,
+    platform_is_there,
+    serving_variables,
+)
 from usecase.mlops.infrastructure.record import read_record
-from usecase.mlops.infrastructure.release import refuse_foreign
+from usecase.mlops.infrastructure.release import find_package, open_registry, refuse_foreign
 from usecase.mlops.infrastructure.roots import TERRAFORM, Root, environment_settings, local_copy
 from usecase.mlops.infrastructure.terraform import Say
 from usecase.mlops.settings import Settings
@@ -34,9 +42,13 @@ def plan(place: Place, roots: list[str], model: str) -> None:
         facts = read_platform(place.connection, place.settings)
         record = read_record(place.connection, place.settings)
         arn = model or (record.package_arn if record else "")
+        variables = serving_variables(facts, arn)
         if arn:
-            refuse_foreign(arn, place.settings, facts.model_package_group)
-        place.root("serving").plan(Path(folder), serving_variables(facts, arn))
+            registry = open_registry(place.connection, place.settings, facts)
+            version = find_package(registry, arn, place.settings)
+            with tempfile.TemporaryDirectory() as built:
+                variables |= monitor_variables(place, facts, version, Path(built))
+        place.root("serving").plan(Path(folder), variables)
 
 
 def plan_offline(environment: str, roots: list[str], model: str, say: Say) -> None:
@@ -48,6 +60,8 @@ def plan_offline(environment: str, roots: list[str], model: str, say: Say) -> No
         if model:
             refuse_foreign(model, settings, facts.model_package_group)
         variables["serving"] = serving_variables(facts, model)
+        if importlib.util.find_spec(MONITOR):
+            variables["serving"] |= importlib.import_module(MONITOR).offline_variables(settings, facts)
     with local_copy() as top, tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder:
         for name in roots:
             Root(name, settings, say, top=top, offline=True).plan(Path(folder), variables[name])
