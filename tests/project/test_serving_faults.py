@@ -29,6 +29,7 @@ OWN_HANDLERS = """
 import time
 from usecase.mlops import default_handlers
 from usecase.mlops.default_handlers import input_fn, output_fn
+from usecase.mlops.model import Predictions
 
 
 def model_fn(model_dir):
@@ -40,6 +41,9 @@ def predict_fn(rows, model):
     age = float(rows[rows.columns[0]][0])
     if age == 13:
         raise RuntimeError("thirteen")
+    if age in (14, 15):
+        answers = default_handlers.predict_fn(rows, model)
+        return Predictions(answers.values[1:] if age == 14 else answers.values * 2, answers.classes)
     time.sleep(age / 100 if age > 50 else 0)
     return default_handlers.predict_fn(rows, model)
 """
@@ -278,6 +282,19 @@ def test_an_error_of_own_code_is_told_to_the_log_with_its_line(own: Service) -> 
     (logged,) = [record for record in own.logged("failed") if record["request_id"] == error["id"]]
     assert logged["place"].endswith(f"usecase/inference.py:{line} in predict_fn")
     assert logged["error"] == "RuntimeError: thirteen"
+
+
+@pytest.mark.parametrize(("age", "given"), [(14, 1), (15, 4)])
+def test_own_code_has_to_answer_every_row_once(own: Service, age: int, given: int) -> None:
+    answer = own.client.post("/invocations", content=f"{age},pro\n40,pro\n", headers=CSV)
+    assert answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR
+    error = answer.json()["error"]
+    assert "predict_fn" not in answer.text
+    time.sleep(0.5)
+    (logged,) = [record for record in own.logged("failed") if record["request_id"] == error["id"]]
+    line = OWN_HANDLERS.splitlines().index("def predict_fn(rows, model):") + 1
+    assert logged["place"].endswith(f"usecase/inference.py:{line} in predict_fn")
+    assert f"predict_fn gave {given} answers for 2 rows" in logged["error"]
 
 
 def test_a_slow_handler_hurts_only_its_own_request(own: Service) -> None:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import orjson
 
-from usecase.mlops import default_handlers
 from usecase.mlops.capture import Capture
 from usecase.mlops.errors import UserError
 from usecase.mlops.serving import metrics
@@ -27,6 +25,7 @@ from usecase.mlops.serving.log import Log
 from usecase.mlops.serving.metrics import Metrics
 from usecase.mlops.serving.model import ServedModel
 from usecase.mlops.serving.openapi import openapi_document, page
+from usecase.mlops.serving.own import OwnHandlers, own_handlers
 from usecase.mlops.serving.request import (
     JSON,
     ContentType,
@@ -53,7 +52,6 @@ ROUTES = {
     "/metrics": ("GET",),
 }
 CLIENT_PATH = re.compile("/endpoints/[^/]+/invocations")  # where AWS's clients ask when this is their endpoint_url
-HANDLERS = ("model_fn", "input_fn", "predict_fn", "output_fn")
 ATTRIBUTES, INFERENCE_ID = b"x-amzn-sagemaker-custom-attributes", b"x-amzn-sagemaker-inference-id"
 ECHOED = (ATTRIBUTES, INFERENCE_ID)
 SMALL_BODY = 32 * 1024  # answered in the event loop: it takes less time than to change threads
@@ -134,8 +132,7 @@ class Service:
         self.draining = False
         self._model_dir, self._version, self._batch, self._prometheus = model_dir, version, batch, prometheus
         self._model: ServedModel | None = None
-        self._handlers: ModuleType | None = None
-        self._loaded: Any = None  # by the model_fn of the use case
+        self._handlers: OwnHandlers | None = None
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="answer")
         self._busy = 0
         self._first_id, self._ids = secrets.token_hex(12), count()  # of one worker
@@ -148,14 +145,11 @@ class Service:
 
     def load(self) -> None:
         """Load the model, as long as that takes. Raises UserError, or what the use case's own model_fn raises."""
-        from usecase import inference
-
         started = time.perf_counter()
         model = ServedModel(self._model_dir, self._version)
         own = own_handlers()
         if own:
-            self._loaded = inference.model_fn(str(self._model_dir))
-            self._handlers = inference
+            self._handlers = OwnHandlers(self._model_dir, model.validator.names)
         self._model = model
         self.log.info(
             "ready",
@@ -251,7 +245,7 @@ class Service:
             body = decode_content(await self._read_body(headers, receive), asked.coding, self.limits.max_payload)
             if self._handlers is not None:
                 written, media_type = await self._in_thread(
-                    self._ask_handlers, self._handlers, body, asked.content_type or JSON, asked.accept
+                    self._handlers.answer, body, asked.content_type or JSON, asked.accept
                 )
                 return self._captured(asked, body, _Reply(HTTPStatus.OK, written, media_type))
             if asked.is_quick(body):
@@ -298,12 +292,6 @@ class Service:
             fields.append((b"content-type", reply.media_type.encode()))
         fields += [(name, headers[name]) for name in ECHOED if name in headers]
         return fields + MORE_FIELDS.get(reply.status, [])
-
-    def _ask_handlers(self, handlers: ModuleType, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        rows = handlers.input_fn(body, content_type)
-        answer = handlers.output_fn(handlers.predict_fn(rows, self._loaded), accept)
-        written, media_type = answer if isinstance(answer, tuple) else (answer, accept)
-        return written.encode() if isinstance(written, str) else bytes(written), media_type
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of a function that takes long. Raises TimeoutError, RequestError when no thread was free in time.
@@ -391,13 +379,6 @@ class Service:
             rows=rows,
             refused=refused,
         )
-
-
-def own_handlers() -> list[str]:
-    """The handlers that the use case has written itself."""
-    from usecase import inference
-
-    return [name for name in HANDLERS if getattr(inference, name) is not getattr(default_handlers, name)]
 
 
 def busy() -> RequestError:

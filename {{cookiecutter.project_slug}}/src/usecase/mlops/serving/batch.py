@@ -19,6 +19,7 @@ from usecase.mlops.serving.model_code import use_code_of
 if TYPE_CHECKING:
     from usecase.mlops.contract import Contract
     from usecase.mlops.serving.model import ServedModel
+    from usecase.mlops.serving.own import OwnHandlers
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 CHUNK_BYTES = 2**20
@@ -35,26 +36,26 @@ class Done:
 
 def run_batch(model_dir: Path, input_dir: Path, output_dir: Path, say: Callable[[str], None]) -> None:
     """Answer all files of a folder; `say` is told of each. Raises UserError with the file."""
-    from usecase.mlops.serving.app import own_handlers
     from usecase.mlops.serving.model import ServedModel
+    from usecase.mlops.serving.own import OwnHandlers, own_handlers
 
-    if own := own_handlers():
-        raise UserError(f"usecase.inference has its own {own[0]}: rows of files are answered by a batch transform")
     files = sorted(path for path in input_dir.glob("*") if path.suffix in SUFFIXES and path.is_file())
     if not files:
         raise UserError(f"{input_dir}: holds no file to answer ({', '.join(SUFFIXES)})")
     output_dir.mkdir(parents=True, exist_ok=True)
     model = ServedModel(model_dir)
+    own = OwnHandlers(model_dir, model.validator.names) if own_handlers() else None
     for number, file in enumerate(files, start=1):
         place, target = f"{number} of {len(files)}  {file.name}", output_dir / f"{file.name}.out"
         if target.exists():
             say(f"{place}  is there already")
             continue
-        done = _answer(model, file, target)
+        done = _answer(model, own, file, target)
         say(f"{place}  {done.rows} rows" + (f", {done.refused} without an answer" if done.refused else ""))
 
 
-def _answer(model: "ServedModel", file: Path, target: Path) -> Done:
+def _answer(model: "ServedModel", own: "OwnHandlers | None", file: Path, target: Path) -> Done:
+    from usecase.mlops.serving.log import place_of
     from usecase.mlops.serving.request import CSV, JSON_LINES, ContentType, RequestError
 
     read_as = CSV if file.suffix == ".csv" else JSON_LINES
@@ -63,23 +64,71 @@ def _answer(model: "ServedModel", file: Path, target: Path) -> Done:
     rows = refused = 0
     try:
         with draft.open("wb") as output:
-            for first_row, chunk, named in _chunks(file, model.contract):
-                content = ContentType(read_as, header=named)
+            for first_row, head, lines in _chunks(file, model.contract):
                 try:
-                    body, answers, _ = model.answer(chunk, content, written_as, one_by_one=True)
+                    if own:
+                        answered = _ask_handlers(own, head, lines, read_as, written_as)
+                        body, given, without = _joined(answered, written_as), len(answered), answered.count(None)
+                    else:
+                        content = ContentType(read_as, header=bool(head))
+                        chunk = head + b"".join(lines)
+                        body, answers, _ = model.answer(chunk, content, written_as, one_by_one=True)
+                        given, without = len(answers.values), len(answers.refused or ())
                 except RequestError as error:
                     raise UserError(f"{file}: rows from {first_row}: {error.message}") from None
+                except Exception as error:
+                    if own is None:
+                        raise
+                    said = f"{type(error).__name__}: {error}: {place_of(error)}"
+                    raise UserError(f"{file}: rows from {first_row}: {said}") from None
                 output.write(body)
-                rows += len(answers.values)
-                refused += len(answers.refused or ())
+                rows += given
+                refused += without
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
     return Done(file.name, rows, refused)
 
 
-def _chunks(file: Path, contract: "Contract") -> Iterator[tuple[int, bytes, bool]]:
-    """Lines of a file, some at a time: the number of the first row, the text, and whether it begins with a header."""
+def _ask_handlers(
+    own: "OwnHandlers", head: bytes, lines: list[bytes], read_as: str, written_as: str
+) -> list[bytes | None]:
+    """A line of answer per line, None where the handlers refuse the row: halves of halves are asked until it is found.
+
+    Raises HandlerError unless output_fn writes a line per row.
+    """
+    from usecase.mlops.serving.own import HandlerError
+    from usecase.mlops.serving.request import RequestError
+
+    try:
+        if not all(line.strip() for line in lines):
+            raise RequestError("a blank line is no row", row=1)
+        written = own.answer(head + b"".join(lines), read_as, written_as)[0].splitlines()
+    except RequestError as error:
+        if error.row is None:  # it is about all rows, such as a column that is missing
+            raise
+        if len(lines) == 1:
+            return [None]
+        half = len(lines) // 2
+        parts = lines[:half], lines[half:]
+        return [answer for part in parts for answer in _ask_handlers(own, head, part, read_as, written_as)]
+    if len(written) != len(lines):
+        raise HandlerError(f"output_fn wrote {len(written)} lines for {len(lines)} rows", own.handlers.output_fn)
+    return list(written)
+
+
+def _joined(answered: list[bytes | None], media_type: str) -> bytes:
+    """The lines, with as many empty cells as the others have where there is no answer."""
+    from usecase.mlops.serving.answers import NO_CELL
+    from usecase.mlops.serving.request import JSON_LINES
+
+    width = next((line.count(b",") + 1 for line in answered if line is not None), 1)
+    gap = b'{"prediction":null}' if media_type == JSON_LINES else b",".join([NO_CELL.encode()] * width)
+    return b"".join((gap if line is None else line) + b"\n" for line in answered)
+
+
+def _chunks(file: Path, contract: "Contract") -> Iterator[tuple[int, bytes, list[bytes]]]:
+    """Lines of a file, some at a time: the number of the first row, the header if the file has one, and the lines."""
     row = 1
     features = {column.name for column in contract.features}
     with _lines(file, contract) as stream:
@@ -89,7 +138,7 @@ def _chunks(file: Path, contract: "Contract") -> Iterator[tuple[int, bytes, bool
             cells = {cell.strip().strip('"') for cell in first.decode("utf-8-sig", "replace").split(",")}
             head, rest = (first, []) if cells & features else (b"", [first])
         while lines := rest + stream.readlines(CHUNK_BYTES):
-            yield row, head + b"".join(lines), bool(head)
+            yield row, head, lines
             row, rest = row + len(lines), []
 
 

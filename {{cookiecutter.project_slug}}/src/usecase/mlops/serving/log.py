@@ -4,11 +4,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 FLUSH_SECONDS = 0.2
+OWN_PACKAGE = __name__.partition(".")[0]  # the files in it are the team's, the folders below it are not
+
+
+def place_of(error: BaseException) -> str:
+    """The line of code that is to blame: the last one of the use case's own, else the one that raised the error."""
+    if place := getattr(error, "place", ""):
+        return str(place)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parts[-2:-1] == (OWN_PACKAGE,)]
+    return "".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in (own or frames)[-1:])
 
 
 class Log:
@@ -28,9 +39,7 @@ class Log:
     def error(self, event: str, error: BaseException | None = None, **fields: Any) -> None:
         """An event that somebody should look at; of an exception also where it was raised."""
         if error is not None:
-            frames = traceback.extract_tb(error.__traceback__)
-            place = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
-            fields |= {"error": f"{type(error).__name__}: {error}", "place": place}
+            fields |= {"error": f"{type(error).__name__}: {error}", "place": place_of(error)}
             fields["traceback"] = "".join(traceback.format_exception(error))
         self._add("ERROR", event, fields)
         self.flush()
