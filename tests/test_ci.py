@@ -62,6 +62,11 @@ EVENTS = {
     "approved, GitLab Free, on the tag": told("approved", source="web", variables=FREE, tag="v1.2.3"),
     "approved, on a tag": told("approved", source="web", tag="v1.2.3"),
     "rejected": told("rejected"),
+    "asked to train again": event(
+        "trigger",
+        inputs={"registry_event": "retrain", "reason": "drift churn-prod-drift 2026-01-02T04:10:00Z"},
+        variables=AWS,
+    ),
 }
 NIGHTLY = {"gitleaks", "secrets", "dependencies"}
 QUALITY = {"lint", "test", "sast", "licences", "sbom", "pipeline-definition"} | NIGHTLY
@@ -86,7 +91,6 @@ AUTOMATED: dict[str, set[str]] = {
     "main without AWS": TERRAFORM,
     "version tag": TERRAFORM | {"release"},
     "nightly": {"terraform-program", "in-service:dev", "in-service:qa", "in-service:prod"},
-    "retrain": {"train"},
     "poll": {"poll-registry"},
     "web": TERRAFORM | INFRASTRUCTURE | {"terraform-program", "train", "rollback:dev", "rollback:qa", "rollback:prod"},
     "child of a parent's main": TERRAFORM,
@@ -98,6 +102,10 @@ AUTOMATED: dict[str, set[str]] = {
     "approved, on a tag": {"terraform-program"},
     "rejected": {"live:dev", "live:qa", "live:prod", "model-rejected"},
 }
+# Who trains again: by the clock alone, or by the rules that the stage full adds.
+BY_CLOCK = {"retrain": {"train"}}
+BY_RULES = {name: {"retrain"} for name in ("retrain", "poll", "asked to train again")}
+TRAINS: dict[str, dict[str, set[str]]] = {"basic": {}, "automated": BY_CLOCK, "full": BY_RULES}
 # What the own container adds.
 OWN = {name: {"dockerfile"} for name in BASIC if name not in ("nightly", "retrain", "template update")}
 for name in ("merge request that touches everything", "merge request with a role for plans"):
@@ -109,7 +117,7 @@ for name in ("nightly", "retrain"):
 
 
 def expected(stage: str, container: str) -> dict[str, set[str]]:
-    parts = [BASIC, AUTOMATED if stage != "basic" else {}, OWN if container == "own" else {}]
+    parts = [BASIC, AUTOMATED if stage != "basic" else {}, TRAINS[stage], OWN if container == "own" else {}]
     return {name: set[str]().union(*(part.get(name, set()) for part in parts)) for name in EVENTS}
 
 
@@ -201,6 +209,7 @@ def test_only_what_changed_is_looked_at(baked: Path, tmp_path: Path) -> None:
         {"schedule": "yearly"},
         {"model_package_arn": "churn/3"},
         {"model_package_arn": f"{ARN}; true"},
+        {"reason": "$(true)"},
     ],
     ids=str,
 )
@@ -235,7 +244,16 @@ def _read(project: Path, _: str) -> dict[str, Any]:
     return gitlab_ci.load(project)
 
 
-SAMPLE = ("merge request that touches everything", "main", "version tag", "retrain", "approved", "rejected", "pending")
+SAMPLE = (
+    "merge request that touches everything",
+    "main",
+    "version tag",
+    "retrain",
+    "approved",
+    "rejected",
+    "pending",
+    "poll",
+)
 
 
 def structure(project: Path) -> list[str]:
