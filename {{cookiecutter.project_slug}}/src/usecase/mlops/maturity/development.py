@@ -85,7 +85,9 @@ def checked(seen: Evidence) -> Finding:
 @DATA.check("automated", 2, "Data goes to AWS under its checksum", arrives=True)
 def pushed(seen: Evidence) -> Finding:
     """The same name is always the same data."""
-    return yes("`usecase data push`, src/usecase/mlops/aws/data.py")
+    if seen.has("src/usecase/mlops/aws/data.py"):
+        return yes("`usecase data push`, src/usecase/mlops/aws/data.py")
+    return no("src/usecase/mlops/aws/data.py is missing", "`make update`")
 
 
 @DATA.check("automated", 2, "Buckets of data and models keep versions", outside=True)

@@ -157,8 +157,8 @@ class Evidence:
             return None
         try:
             return Definition.parse(json.loads(self.text(DEFINITION)))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{DEFINITION}: is no pipeline definition ({error!r}): run `make pipeline`") from None
+        except (UserError, ValueError) as error:
+            raise UserError(f"{DEFINITION}: {error}: run `make pipeline`") from None
 
     @cached_property
     def settings(self) -> dict[str, Settings]:

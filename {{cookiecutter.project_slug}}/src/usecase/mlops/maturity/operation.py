@@ -16,6 +16,7 @@ BASELINE = "drift_baseline.json"
 SCANS = ("secrets", "sast", "dependencies", "licences", "sbom")
 RULES = ("windows", "violated", "cooldown_hours", "monthly_runs")
 LIMITS = ("minimum_rows", "minimum_effect", "false_alarms", "anomaly_band")
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 EXAMPLE = "example.com"  # of the answers that nobody gave
 
 
@@ -136,17 +137,20 @@ def scanned(seen: Evidence) -> Finding:
 @SECURITY.check("basic", 1, "No exception from a scan is out of date")
 def waived(seen: Evidence) -> Finding:
     """Each has a reason and an end."""
+    waivers = seen.waivers
     try:
-        refuse_expired(seen.waivers, seen.today, WAIVERS)
+        refuse_expired(waivers, seen.today, WAIVERS)
     except UserError as error:
         return no(str(error), f"take the entry out of {WAIVERS}, or decide again and set a new `expires`")
-    return yes(f"{WAIVERS}: {len(seen.waivers)} exceptions")
+    return yes(f"{WAIVERS}: {len(waivers)} exceptions")
 
 
 @SECURITY.check("automated", 2, "No key of AWS lies anywhere", arrives=True)
 def keyless(seen: Evidence) -> Finding:
     """Jobs take roles by tokens, or by that of their runner."""
-    return yes(f"`aws_access.auth: {seen.training.aws_access.auth}`")
+    if kept := [variable.key for variable in seen.wanted.variables if variable.key in KEYS]:
+        return no(f"gitlab.yml gives jobs {first(kept)}", f"take {first(kept)} out of `variables` in gitlab.yml")
+    return yes(f"`aws_access.auth: {seen.training.aws_access.auth}`, no key in gitlab.yml")
 
 
 @SECURITY.check("automated", 2, "Infrastructure is encrypted, private, and checked before it is applied", arrives=True)
@@ -218,7 +222,7 @@ def owned(seen: Evidence) -> Finding:
     """A team's address outlives a person's."""
     owner = seen.settings["local"].owner_email
     if owner.endswith(EXAMPLE):
-        advice = "`uvx copier update --vcs-ref=:current: -d owner_email=ADDRESS`"
+        advice = "`uvx copier update --defaults --vcs-ref=:current: -d owner_email=ADDRESS`"
         return no(f"{owner} is nobody's address", advice)
     return yes(f"`owner_email`: {owner}")
 

@@ -73,7 +73,7 @@ def page(maturity: Maturity, day: str) -> str:
         f"**Level {maturity.level}**: {_score(maturity.points)}, on {day}{where}."
         f" The repository is of stage {maturity.stage}.",
         "",
-        "A level is reached when none of its checks fails, in any area. How points and levels are counted:",
+        "A level is reached when none of its checks, in any area, says no. How points and levels are counted:",
         "`docs/maturity.md`.",
         "",
         f"| area | level | {' | '.join(STAGES)} |",
