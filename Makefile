@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo bake test test-slow test-all test-live-aws lint format bench release clean
+.PHONY: help demo bake test test-slow test-all test-live-aws lint format bench docs release clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -64,8 +64,13 @@ format: .venv/ready ## format what lint checks here
 bench: .venv/ready ## the measurements
 	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
 
+docs: .venv/ready ## the documentation site, in .site/html
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
+	@$(BIN)/python tools/docs_reference.py && $(BIN)/python tools/docs_site.py
+	@$(BIN)/zensical build --clean --strict -f mkdocs.yml && $(BIN)/python tools/docs_site.py --check
+
 release: .venv/ready ## commit and tag a version: make release version=X.Y.Z [dry_run=yes]
 	@$(BIN)/python tools/release.py "$(version)" $(if $(dry_run),--dry-run)
 
 clean: ## remove .venv and caches
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .site .mypy_cache .pytest_cache .ruff_cache
