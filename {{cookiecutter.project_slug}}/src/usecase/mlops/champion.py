@@ -34,7 +34,7 @@ class Champion:
     note: str = ""
 
 
-class _NotComparableError(Exception):
+class NotComparableError(Exception):
     """Why a champion and today's model cannot be measured on the same rows."""
 
 
@@ -56,30 +56,41 @@ def ask_champion(
         return Champion(version, note="no version is approved yet" if version == NONE else lost)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            frame = _ask(archive, Path(folder), contract_sha256, input_dir, seconds)
+            frame = ask(archive, Path(folder), contract_sha256, input_dir, seconds)
             if frame.height != scored.frame.height:
-                raise _NotComparableError(f"it answers {frame.height} of {scored.frame.height} rows")
+                raise NotComparableError(f"it answers {frame.height} of {scored.frame.height} rows")
             return Champion(version, scored.answers_of(frame))
-        except (UserError, _NotComparableError) as error:
+        except (UserError, NotComparableError) as error:
             return Champion(version, note=f"version {version} is not comparable: {error}")
         except pl.exceptions.PolarsError as error:
             line = str(error).splitlines()[0]
             return Champion(version, note=f"version {version} is not comparable: its answers cannot be read ({line})")
 
 
-def _ask(archive: Path, folder: Path, contract_sha256: str, input_dir: Path, seconds: float) -> pl.DataFrame:
+def ask(
+    archive: Path,
+    folder: Path,
+    contract_sha256: str,
+    input_dir: Path,
+    seconds: float = MAX_SECONDS,
+    module: str = "usecase.mlops.score",
+) -> pl.DataFrame:
+    """What the code in a model.tar.gz, its `module`, writes about the typed rows in `input_dir`; in the empty `folder`.
+
+    Raises NotComparableError, and UserError for an archive that cannot be unpacked.
+    """
     model, output, log = folder / "model", folder / "answers.parquet", folder / "log"
     unpack(archive, model)
     if _contract_sha256(model) != contract_sha256:
-        raise _NotComparableError("the contract has changed since")
+        raise NotComparableError("the contract has changed since")
     if not (model / CODE / "usecase").is_dir():
-        raise _NotComparableError("its archive holds no code")
+        raise NotComparableError("its archive holds no code")
     paths = [str(model / CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
     options = ["--model-dir", str(model), "--input", str(input_dir.resolve()), "--output", str(output)]
     try:
         with log.open("wb") as stream:
             finished = subprocess.run(
-                [sys.executable, "-P", "-m", "usecase.mlops.score", *options],
+                [sys.executable, "-P", "-m", module, *options],
                 cwd=folder,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
                 stdout=stream,
@@ -88,9 +99,9 @@ def _ask(archive: Path, folder: Path, contract_sha256: str, input_dir: Path, sec
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        raise _NotComparableError(f"its code took longer than {seconds:g} seconds") from None
+        raise NotComparableError(f"its code took longer than {seconds:g} seconds") from None
     if finished.returncode or not output.exists():
-        raise _NotComparableError(f"its code fails ({_last_line(log) or f'exit status {finished.returncode}'})")
+        raise NotComparableError(f"its code fails ({_last_line(log) or f'exit status {finished.returncode}'})")
     return pl.read_parquet(output)
 
 
@@ -99,7 +110,7 @@ def _contract_sha256(model: Path) -> str:
     try:
         return str(json.loads((model / encoding.FILE_NAME).read_text(encoding="utf-8"))["contract_sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise _NotComparableError(f"its {encoding.FILE_NAME} cannot be read") from None
+        raise NotComparableError(f"its {encoding.FILE_NAME} cannot be read") from None
 
 
 def _last_line(log: Path) -> str:

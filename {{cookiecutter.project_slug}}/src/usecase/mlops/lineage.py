@@ -28,6 +28,10 @@ def lineage(package: ModelPackage) -> dict[str, Any]:
         "metrics": package.metrics,
         "gates": quality.get("checks", []),
         "champion": metadata.get("ChampionVersion", ""),
+        "challenger": {
+            "result": metadata.get("ChallengerResult", ""),
+            "report_sha256": metadata.get("ChallengerReportSha256", ""),
+        },
         "image": package.image,
         "model": {"uri": package.place(MODEL_DATA), "sha256": metadata.get(MODEL_SHA256, "")},
         "data": {"uri": metadata.get("InputDataUri", ""), "sha256": metadata.get("DataHash", "")},
@@ -57,6 +61,8 @@ def show(package: ModelPackage) -> Iterator[str]:
     for check in found["gates"]:
         yield _line("Gate", describe_check(check))
     yield _line("Champion", f"version {found['champion']}" if found["champion"] not in ("", "none") else "none")
+    if found["challenger"]["result"]:
+        yield _line("Challenger", found["challenger"]["result"], f"SHA-256 {found['challenger']['report_sha256']}")
     yield _line("Image", found["image"])
     for name, key in (("Model", "model"), ("Data", "data"), ("Contract", "contract")):
         yield _line(name, found[key]["uri"], f"SHA-256 {found[key]['sha256'] or 'unknown'}")

@@ -23,6 +23,8 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "left", "type": "boolean", "role": "target", "trueValues": ["yes"], "falseValues": ["no"]},
 ]
 CONTRACT = Contract.model_validate({"name": "people", "schema": {"fields": FIELDS}})
+PROTECTED = [field | ({"protected": True} if field["name"] in ("age", "plan") else {}) for field in FIELDS]
+GROUPED = Contract.model_validate({"name": "people", "schema": {"fields": PROTECTED}})
 NAMES = [column.name for column in CONTRACT.features]
 TRAINED = 5000
 
@@ -44,6 +46,11 @@ def rows(count: int, seed: int = 0) -> pl.DataFrame:
             "joined": pl.Series(chance.integers(18_000, 19_000, count)).cast(pl.Int32).cast(pl.Date),
         }
     )
+
+
+def leaves(people: pl.DataFrame) -> pl.Series:
+    """Who leaves: the old, and the less active with little income."""
+    return people.select(((pl.col("age") > 55) | (~pl.col("active") & (pl.col("income") < 3000))).alias("left"))["left"]
 
 
 def answers(count: int, seed: int = 0) -> pl.DataFrame:

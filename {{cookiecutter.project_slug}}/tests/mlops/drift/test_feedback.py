@@ -9,14 +9,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from drift.people import CONTRACT, FIELDS, answers, capture, rows
+from drift.people import CONTRACT, FIELDS, GROUPED, answers, capture, rows
 from usecase.mlops.cli import app
 from usecase.mlops.contract import Contract
 from usecase.mlops.drift.feedback import gaps, merge, quality, settle, training_rows
 from usecase.mlops.errors import UserError
-
-PROTECTED = [field | ({"protected": True} if field["name"] == "plan" else {}) for field in FIELDS]
-GROUPED = Contract.model_validate({"name": "people", "schema": {"fields": PROTECTED}})
 
 
 def labels(*told: tuple[str, str, str]) -> pl.DataFrame:

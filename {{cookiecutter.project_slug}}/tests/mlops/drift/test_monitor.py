@@ -11,10 +11,9 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
-import yaml
 from typer.testing import CliRunner
 
-from drift.people import CONTRACT, FIELDS, NAMES, baseline, capture, rows
+from drift.people import CONTRACT, NAMES, baseline, capture, rows
 from usecase.mlops.baseline.drift import FILE_NAME
 from usecase.mlops.baseline.model_monitor import Violations
 from usecase.mlops.cli import app
@@ -23,26 +22,8 @@ from usecase.mlops.drift.reader import Found, read_traffic
 from usecase.mlops.drift.tally import WindowTally
 from usecase.mlops.errors import UserError
 
-SETTINGS = {
-    "project": "people",
-    "owner_email": "team@example.com",
-    "container": "own",
-    "aws_region": "eu-west-1",
-    "model_package_group": "people",
-}
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 RICHER: Change = lambda table: table.with_columns(pl.col("income") * 1.5)  # noqa: E731
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config/defaults.yaml").write_text(yaml.safe_dump(SETTINGS))
-    (tmp_path / "config/local.yaml").write_text("")
-    (tmp_path / "data_contract.yaml").write_text(yaml.safe_dump({"name": "people", "schema": {"fields": FIELDS}}))
-    baseline().save(tmp_path / "baseline" / FILE_NAME)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(*words: str) -> tuple[int, str]:

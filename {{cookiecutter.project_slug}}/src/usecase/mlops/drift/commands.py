@@ -16,7 +16,7 @@ MAX_REASONS = 10
 
 def add_to(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (monitor, feedback, retrain):
+    for command in (monitor, feedback, retrain, challenge):
         parent.command()(command)
 
 
@@ -29,6 +29,9 @@ def monitor(
         typer.Option(help="drift_baseline.json of a version, or its folder. Default: that of the newest approved one."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the report. Default: .local/monitor")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet of labels, as for feedback: quality by group, too.")
+    ] = None,
 ) -> None:
     """Compare traffic with the training rows. Exit 0: ok, 3: drift, 4: too little data, 5: other schema, 6: broken."""
     from usecase.mlops.contract import FILE_NAME, Contract
@@ -42,7 +45,7 @@ def monitor(
     contract = Contract.load(Path(FILE_NAME))
     folder = output or engine.FOLDER
     baseline = baseline or engine.baseline_of(open_registry(), contract)
-    report = engine.monitor(data, baseline, folder, contract, load_settings())
+    report = engine.monitor(data, baseline, folder, contract, load_settings(), labels)
     verdict, alarms = report.judged.verdict, report.judged.alarms
     typer.echo(f"{verdict}: {WORDS[verdict]} in {report.window.rows:,} rows")
     for finding in alarms[:MAX_REASONS]:
@@ -136,3 +139,45 @@ def retrain(
     for package in registry.list():
         if package.version not in before:
             registry.annotate(package, retraining.metadata(trigger))
+
+
+def challenge(
+    version: Annotated[str, typer.Option(help="Number of the pending version, or latest. Needed.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Captured traffic, with the answers that it got. Needed.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV or Parquet of labels, as for feedback.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report. Default: beside the version, or .local/challenger/VERSION."),
+    ] = None,
+    env: Annotated[
+        Literal["local", "dev", "qa", "prod"], typer.Option(help="Whose registry. Default: the one here.")
+    ] = "local",
+) -> None:
+    """Ask a version that waits for approval about traffic that was answered already. Exit 4: too little of it."""
+    from usecase.mlops.contract import FILE_NAME, Contract
+    from usecase.mlops.drift import challenger as engine
+    from usecase.mlops.registry import open_registry
+    from usecase.mlops.settings import load_settings
+
+    if data is None:
+        raise UserError("challenge needs a version and traffic: version=N data=FILE_OR_FOLDER")
+    registry, settings = open_registry(env), load_settings()
+    package = registry.describe(version)
+    kept = Path(package.place("challenger")) if env == "local" else engine.FOLDER / str(package.version)
+    folder = output or kept
+    contract, minimum = Contract.load(Path(FILE_NAME)), settings.monitoring.minimum_rows
+    found = engine.challenge(package, data, contract, minimum, labels)
+    found.write(folder, settings.model_package_group)
+    if found.agreement is None:
+        typer.echo(f"insufficient_data: {found.note}\nReport: {folder / engine.TEXT}")
+        raise typer.Exit(EXITS["insufficient_data"])
+    registry.annotate(package, found.metadata(folder))
+    typer.echo(f"version {package.version} answers {found.agreement:.1%} of {found.rows:,} rows as the one in service")
+    for group in found.groups:
+        if group.disagreements:
+            typer.echo(f"  {group.column}={group.group}: {group.disagreements:,} of {group.rows:,} otherwise")
+    for name, values in (found.quality or {}).items():
+        now, then = values["challenger"], values["in_service"]
+        if now is not None and then is not None:
+            typer.echo(f"  {name} {now:.4g}, in service {then:.4g} ({found.labelled:,} labelled rows)")
+    typer.echo(f"Report: {folder / engine.TEXT}")

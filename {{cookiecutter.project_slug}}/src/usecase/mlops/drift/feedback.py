@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from usecase.mlops.check import as_type
-from usecase.mlops.contract import Contract
+from usecase.mlops.check import as_type, blank_to_null
+from usecase.mlops.contract import Column, Contract
 from usecase.mlops.drift.reader import ID, ROW, TIME, Found, read_traffic
 from usecase.mlops.drift.tally import PREDICTION, PROBABILITY
 from usecase.mlops.errors import UserError
@@ -114,14 +114,22 @@ def quality(merged: Merged, contract: Contract) -> list[dict[str, Any]]:
 
     Rows: period, column ("" for all), group, rows, metrics; only of MIN_ROWS rows and more.
     """
-    frame = merged.rows.with_columns(pl.col(TIME).str.slice(0, DAY).alias(PERIOD))
-    frame = frame.with_columns(name_groups(frame[c.name]) for c in _groups(contract) if c.name in frame.columns)
+    frame = with_groups(merged.rows.with_columns(pl.col(TIME).str.slice(0, DAY).alias(PERIOD)), contract)
     if not frame.height:
         return []
     days = sorted(day for day in frame[PERIOD].unique() if day)
     parts = {"": frame} | {day: frame.filter(pl.col(PERIOD) == day) for day in days}
-    measured = ({PERIOD: period, **entry} for period, part in parts.items() for entry in _by_group(part, contract))
+    measured = ({PERIOD: period, **entry} for period, part in parts.items() for entry in by_group(part, contract))
     return [entry for entry in measured if entry["rows"] >= MIN_ROWS]
+
+
+def with_groups(rows: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """With the names of groups in place of the values of protected columns, text or typed."""
+    return rows.with_columns(
+        name_groups(as_type(blank_to_null(rows[c.name], contract.table.missing_values), c))
+        for c in protected_features(contract)
+        if c.name in rows.columns
+    )
 
 
 def gaps(measured: list[dict[str, Any]], metric: str) -> dict[str, dict[str, float]]:
@@ -158,7 +166,7 @@ def training_rows(merged: Merged, data: Path, contract: Contract) -> pl.DataFram
 
 def _answered(data: Path, contract: Contract) -> Iterator[pl.DataFrame]:
     """Keys, answers and groups of the calls that were answered."""
-    protected = [column.name for column in _groups(contract)]
+    protected = [column.name for column in protected_features(contract)]
     for batch in read_traffic(data, contract, Found()):
         if ID not in batch.keys.columns or PREDICTION not in batch.answers.columns:
             raise UserError(f"{data}: holds no {ID} and {PREDICTION}: labels cannot be joined")
@@ -175,20 +183,23 @@ def _nothing(contract: Contract) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys((*KEY, TIME, PREDICTION, PROBABILITY), pl.String))
 
 
-def _groups(contract: Contract) -> list[Any]:
+def protected_features(contract: Contract) -> list[Column]:
+    """The protected columns that traffic holds."""
     return [column for column in contract.protected if column.role == "feature"]
 
 
-def _by_group(part: pl.DataFrame, contract: Contract) -> Iterator[dict[str, Any]]:
-    yield {"column": "", "group": "", "rows": part.height, "metrics": _measure(part, contract)}
-    for column in _groups(contract):
+def by_group(part: pl.DataFrame, contract: Contract) -> Iterator[dict[str, Any]]:
+    """Metrics of all rows, then of each group of protected columns: column, group, rows, metrics."""
+    yield {"column": "", "group": "", "rows": part.height, "metrics": measure(part, contract)}
+    for column in protected_features(contract):
         if column.name in part.columns:
             for (group,), rows in part.group_by(column.name, maintain_order=True):
-                metrics = _measure(rows, contract)
+                metrics = measure(rows, contract)
                 yield {"column": column.name, "group": str(group), "rows": rows.height, "metrics": metrics}
 
 
-def _measure(rows: pl.DataFrame, contract: Contract) -> dict[str, float | None]:
+def measure(rows: pl.DataFrame, contract: Contract) -> dict[str, float | None]:
+    """Metrics of labelled rows: actual, prediction, probability of the predicted class; None where undefined."""
     answers = _as_answers(rows, contract)
     return {name: metric.of(answers) for name, metric in GROUP_METRICS[contract.task].items()}
 

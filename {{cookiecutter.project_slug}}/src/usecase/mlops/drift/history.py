@@ -15,7 +15,10 @@ MAX_WINDOWS = 100
 
 
 class Entry(BaseModel):
-    """One window: its data, the baseline that it was held against, and what was found."""
+    """One window: its data, the baseline that it was held against, and what was found.
+
+    `gaps` between groups are by column and measure.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +30,8 @@ class Entry(BaseModel):
     verdict: Verdict
     columns: list[str] = []
     effects: dict[str, float] = {}
+    gaps: dict[str, float] = {}
+    importance_shift: float | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -200,7 +200,7 @@ def _significant(tested: list[tuple[Finding, Comparison]], limits: Monitoring) -
 def _side(tally: NumberTally, found: Comparison) -> str:
     place = int(found.where or 0)
     lower = tally.counts[: place + 1].sum() / tally.present > sum(tally.known.shares[: place + 1])
-    return f"{'at or below' if lower else 'above'} {tally.known.cuts[place]:.4g}"
+    return f"{'at or below' if lower else 'above'} {tally.shown(tally.known.cuts[place])}"
 
 
 def _moved(tally: WordTally, found: Comparison) -> str:

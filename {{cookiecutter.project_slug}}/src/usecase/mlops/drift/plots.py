@@ -20,14 +20,17 @@ def distribution(tally: NumberTally | WordTally) -> str:
     return _density(tally) if isinstance(tally, NumberTally) else _bars(tally)
 
 
-def over_time(lines: Mapping[str, Sequence[float | None]], labels: Sequence[str], limit: float) -> str:
-    """The effect of each column (None: not tested) in each window, `labels` from old to new, and the limit."""
+def over_time(lines: Mapping[str, Sequence[float | None]], labels: Sequence[str], limit: float | None) -> str:
+    """What was measured by name (None: it was not) in each window, `labels` from old to new, and the limit, if any."""
     shown = dict(list(lines.items())[:MAX_LINES])
-    top = max([limit * 2, *(value for values in shown.values() for value in values if value is not None)]) * 1.05
+    top = max([(limit or 0.05) * 2, *(value for values in shown.values() for value in values if value is not None)])
+    top *= 1.05
     left, right, bottom = LEFT, WIDTH * 2 - RIGHT, HEIGHT - BOTTOM
     step = (right - left) / max(1, len(labels) - 1)
-    parts = [_rule(left, right, bottom * (1 - limit / top) + TOP * limit / top, INK, "4 3")]
-    parts += [_text(right, bottom * (1 - limit / top) + TOP * limit / top - 4, f"limit {limit:g}", "end", SOFT)]
+    parts = []
+    if limit is not None:
+        y = bottom - (bottom - TOP) * limit / top
+        parts += [_rule(left, right, y, INK, "4 3"), _text(right, y - 4, f"limit {limit:g}", "end", SOFT)]
     for place, (name, values) in enumerate(shown.items()):
         dots = [
             (left + step * i, bottom - (bottom - TOP) * value / top)
@@ -70,16 +73,11 @@ def _density(tally: NumberTally) -> str:
     parts = [
         f'<polygon points="{steps(now)}" fill="{ORANGE}" fill-opacity="0.35"/>',
         f'<polyline points="{steps(then)}" fill="none" stroke="{BLUE}" stroke-width="2"/>',
-        _text(left, HEIGHT - 8, _place(edges[0], known.kind), "start"),
-        _text(right, HEIGHT - 8, _place(edges[-1], known.kind), "end"),
+        _text(left, HEIGHT - 8, tally.shown(float(edges[0])), "start"),
+        _text(right, HEIGHT - 8, tally.shown(float(edges[-1])), "end"),
         *_keys(),
     ]
     return _svg(WIDTH, HEIGHT, [_rule(left, right, bottom, SOFT), *parts])
-
-
-def _place(value: float, kind: str) -> str:
-    """A number, or the day of a moment."""
-    return f"{value:.4g}" if kind == "number" else str(np.datetime64(round(value), "s"))[:10]
 
 
 def _bars(tally: WordTally) -> str:
@@ -90,6 +88,11 @@ def _bars(tally: WordTally) -> str:
     names = [*known, "all others"]
     if max(then[-1], now[-1]) < 1e-9:
         then, now, names = then[:-1], now[:-1], names[:-1]
+    return pairs(names, then, now)
+
+
+def pairs(names: Sequence[str], then: Sequence[float], now: Sequence[float]) -> str:
+    """Two bars for each name: the share before, in training, and the one now."""
     top = max([*then, *now]) * 1.08 or 1.0
     row, left, right = 24, 130, WIDTH - 60
     height = TOP + row * len(names) + 8

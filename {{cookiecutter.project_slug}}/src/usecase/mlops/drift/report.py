@@ -13,8 +13,10 @@ from usecase.mlops.baseline.blocks import Verdict as Cell
 from usecase.mlops.baseline.model_monitor import VIOLATIONS, Violation, Violations
 from usecase.mlops.baseline.page import as_html
 from usecase.mlops.baseline.plots import Plot
-from usecase.mlops.drift import plots
+from usecase.mlops.drift import groups, importance, plots
+from usecase.mlops.drift.groups import Gap
 from usecase.mlops.drift.history import Entry
+from usecase.mlops.drift.importance import Importance
 from usecase.mlops.drift.judge import Finding, Judged, Verdict, worst
 from usecase.mlops.drift.reader import Found
 from usecase.mlops.drift.tally import ColumnTally, NumberTally, WindowTally, WordTally
@@ -47,7 +49,11 @@ UNITLESS = ("Effect", "PredictionEffect", "PredictionMean")  # metrics that coun
 
 @dataclass(frozen=True)
 class Report:
-    """A window, its verdict, and where it comes from. `data` and `baseline` name the two sides for people."""
+    """A window, its verdict, and where it comes from. `data` and `baseline` name the two sides for people.
+
+    `gaps` between groups and the model's `importance` inform, and change no verdict; None: nobody has looked.
+    `gap_limit` is that of the gates, where it is one of a difference.
+    """
 
     project: str
     environment: str
@@ -58,6 +64,9 @@ class Report:
     read: Found
     judged: Judged
     limits: Monitoring
+    gaps: Sequence[Gap] | None = None
+    gap_limit: float | None = None
+    importance: Importance | None = None
 
     def write(self, folder: Path, history: Sequence[Entry]) -> None:
         """Write all files; `history` are the windows before and this one, from old to new. Raises OSError."""
@@ -92,6 +101,8 @@ class Report:
             "limits": self.limits.model_dump(include={"minimum_rows", "minimum_effect", "false_alarms"}),
             "columns": [self._column(tally) for tally in self.ranked()],
             "findings": [asdict(finding) for finding in self.judged.findings],
+            "groups": None if self.gaps is None else [gap.content() for gap in self.gaps],
+            "importance": self.importance and self.importance.content(),
             "contract": [
                 {"column": said.column, "rule": said.message, "rows": said.rows, "refused": refused}
                 for refused, log in ((True, self.window.problems), (False, self.window.warnings))
@@ -121,6 +132,8 @@ class Report:
             verdict=self.judged.verdict,
             columns=sorted({finding.column for finding in self.judged.alarms if finding.column}),
             effects=effects,
+            gaps={f"{gap.column}: {gap.measure}": gap.gap for gap in self.gaps or () if gap.gap is not None},
+            importance_shift=self.importance.shift if self.importance else None,
         )
 
     def metrics(self, now: float) -> Iterator[dict[str, Any]]:
@@ -186,10 +199,14 @@ class Report:
         what: list[Block] = [_findings(alarms)] if alarms else [Text("Nothing has moved further than chance explains.")]
         yield Section("What was found", what)
         if len(history) > 1:
-            yield Section("Over time", [Figures([self._over_time(history)])])
+            yield Section("Over time", [Figures([plot]) for plot in self._over_time(history)])
         drawn = [tally for tally in self.ranked() if isinstance(tally, NumberTally | WordTally) and tally.present]
         figures = [self._figure(place, tally) for place, tally in enumerate(drawn[:MAX_FIGURES])]
         yield Section("Columns, the worst first", [Figures(figures)] if figures else [])
+        if self.importance:
+            yield importance.section(self.importance)
+        if self.gaps is not None:
+            yield groups.section(self.gaps, self.gap_limit)
         yield Section("All checks", [_findings(self.judged.findings, "All checks, with what was measured")])
         yield Section("What was read", list(self._read()))
 
@@ -199,14 +216,20 @@ class Report:
         note = "; ".join(finding.message for finding in alarms)
         return Plot(f"column_{place}", tally.name, note, plots.distribution(tally))
 
-    def _over_time(self, history: Sequence[Entry]) -> Plot:
-        names = [tally.name for tally in self.ranked()]
-        lines = {name: [entry.effects.get(name) for entry in history] for name in names}
-        drawn = {name: values for name, values in lines.items() if any(value is not None for value in values)}
+    def _over_time(self, history: Sequence[Entry]) -> Iterator[Plot]:
         labels = [(entry.last or entry.data)[-24:] for entry in history]
+        effects = {t.name: [entry.effects.get(t.name) for entry in history] for t in self.ranked()}
         note = "How far the distribution has moved, as a share of rows."
-        svg = plots.over_time(drawn, labels, self.limits.minimum_effect)
-        return Plot("over_time", "The worst columns in the windows so far", note, svg)
+        svg = plots.over_time(_told(effects), labels, self.limits.minimum_effect)
+        yield Plot("over_time", "The worst columns in the windows so far", note, svg)
+        names = dict.fromkeys(name for entry in reversed(history) for name in entry.gaps)
+        if gaps := _told({name: [entry.gaps.get(name) for entry in history] for name in names}):
+            note = "The largest difference between two groups with enough rows."
+            yield Plot("gaps_over_time", "Gaps between groups", note, plots.over_time(gaps, labels, None))
+        shifts = _told({"importance": [entry.importance_shift for entry in history]})
+        if shifts:
+            note = "The share of what moves the answers that has gone to other inputs."
+            yield Plot("importance_over_time", "Importance", note, plots.over_time(shifts, labels, None))
 
     def _read(self) -> Iterator[Block]:
         facts = [("data", self.data), ("files", f"{self.read.files:,}"), ("calls", f"{self.read.calls:,}")]
@@ -218,6 +241,11 @@ class Report:
         if said:
             yield Text("### What the contract says of the rows")
             yield Table(("column", "rule", "rows"), said, numeric=frozenset({2}))
+
+
+def _told(lines: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    """Without those that were never measured."""
+    return {name: values for name, values in lines.items() if any(value is not None for value in values)}
 
 
 def _findings(findings: Iterable[Finding], summary: str = "") -> Table:

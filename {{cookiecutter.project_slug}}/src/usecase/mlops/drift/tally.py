@@ -66,6 +66,10 @@ class NumberTally(ColumnTally):
         """See ColumnTally."""
         return self.minimum == self.maximum
 
+    def shown(self, value: float) -> str:
+        """A number, or the day of a moment, for people."""
+        return f"{value:.4g}" if self.known.kind == "number" else str(np.datetime64(round(value), "s"))[:10]
+
     def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
         """See ColumnTally."""
         super().add(given, values, contract)
@@ -155,7 +159,7 @@ class WindowTally:
         for name, tally in self.answers.items():
             if name in answers.columns:
                 given = blank_to_null(answers[name].alias(tally.name), self.contract.table.missing_values)
-                tally.add(given, _finite(as_type(_words(given, tally.column), tally.column)), self.contract)
+                tally.add(given, _finite(as_type(words(given, tally.column), tally.column)), self.contract)
 
     def _add_scores(self) -> None:
         known = self.baseline.relations
@@ -183,12 +187,12 @@ def _answers(baseline: DriftBaseline, contract: Contract) -> Iterator[tuple[str,
         yield PROBABILITY, _tally(column, baseline.probability, baseline.answered)
 
 
-def _words(given: pl.Series, column: Column) -> pl.Series:
+def words(given: pl.Series, column: Column) -> pl.Series:
     """The service writes true and false as JSON has them, whatever words the contract has for them."""
     if column.type != "boolean" or given.dtype != pl.String:
         return given
-    words: Mapping[str, str] = {"true": column.true_values[0], "false": column.false_values[0]}
-    return given.replace(words)
+    spelled: Mapping[str, str] = {"true": column.true_values[0], "false": column.false_values[0]}
+    return given.replace(spelled)
 
 
 def _finite(values: pl.Series) -> pl.Series:
