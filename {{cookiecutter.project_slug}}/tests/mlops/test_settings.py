@@ -113,3 +113,52 @@ def test_a_number_of_gitlab_needs_no_quotes(tmp_path: Path) -> None:
 def test_unknown_environment(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown environment 'staging': use one of local, dev, qa, prod"):
         load_settings("staging", tmp_path)
+
+
+ORGANISATION = """
+locked: [aws_region, network.nat, tags.cost-centre]
+aws_region: eu-north-1
+tags: {cost-centre: "42"}
+"""
+
+
+def of_organisation(root: Path, own: str, organisation: str = ORGANISATION) -> Settings:
+    (root / "config").mkdir()
+    (root / "config/organisation.yaml").write_text(organisation)
+    (root / "config/defaults.yaml").write_text(DEFAULTS + "network: {nat: false, zones: [a, b]}\n")
+    (root / "config/dev.yaml").write_text(own)
+    return load_settings("dev", root)
+
+
+@pytest.mark.parametrize(
+    ("own", "key"),
+    [
+        ("aws_region: us-east-1", "aws_region"),
+        ("network: {nat: true}", "network.nat"),
+        ("network: none", "network.nat"),
+        ("tags: {cost-centre: '43'}", "tags.cost-centre"),
+    ],
+)
+def test_what_the_organisation_locks_no_environment_changes(own: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"dev.yaml: {key}: organisation.yaml locks it for all environments"):
+        of_organisation(tmp_path, own)
+
+
+def test_beside_a_lock_everything_may_change(tmp_path: Path) -> None:
+    settings = of_organisation(tmp_path, "aws_region: eu-north-1\nnetwork: {zones: [b, c]}\ntags: {team: ours}\n")
+    assert settings.aws_region == "eu-north-1"
+    assert (settings.network.zones, settings.tags) == (["b", "c"], {"cost-centre": "42", "team": "ours"})
+
+
+@pytest.mark.parametrize(
+    ("locked", "problem"),
+    [("locked: [network.nats]", "network.nats has no value"), ("locked: network.nat", "give a list of keys")],
+)
+def test_a_lock_that_would_lock_nothing_is_refused(locked: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"organisation.yaml: locked: {problem}"):
+        of_organisation(tmp_path, "", locked)
+
+
+def test_no_environment_locks(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="dev.yaml over defaults.yaml: locked: unknown key"):
+        of_organisation(tmp_path, "locked: []")

@@ -1,4 +1,4 @@
-"""Settings of one environment: config/<environment>.yaml over config/defaults.yaml."""
+"""Settings of one environment: config/<environment>.yaml over organisation.yaml over defaults.yaml."""
 
 from datetime import date
 from pathlib import Path
@@ -246,10 +246,36 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _at(content: dict[str, Any], key: str) -> Any:
+    """The value of a key such as network.nat, or None."""
+    found: Any = content
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _defaults(config: Path) -> tuple[dict[str, Any], list[str]]:
+    """The values beneath each environment's, and the keys among them that are locked. Raises UserError."""
+    path = config / "organisation.yaml"
+    house = read_yaml(path) if path.exists() else {}
+    locked = house.pop("locked", None) or []
+    if not isinstance(locked, list) or not all(isinstance(key, str) for key in locked):
+        raise UserError(f"{path}: locked: give a list of keys, such as [instance_types, network.nat]")
+    base = merge(read_yaml(config / "defaults.yaml"), house)
+    for key in locked:  # a slip would lock nothing
+        if _at(base, key) is None:
+            raise UserError(f"{path}: locked: {key} has no value here or in defaults.yaml")
+    return base, locked
+
+
 def load_settings(environment: str = "local", root: Path = Path()) -> Settings:
     """Settings of `environment` in the repository at `root`. Raises UserError naming the file and the key."""
     if environment not in ENVIRONMENTS:
         raise UserError(f"unknown environment {environment!r}: use one of {', '.join(ENVIRONMENTS)}")
-    defaults, own = root / "config" / "defaults.yaml", root / "config" / f"{environment}.yaml"
-    content = merge(read_yaml(defaults), read_yaml(own))
-    return parse(Settings, content | {"environment": environment}, f"{own} over {defaults.name}")
+    own = root / "config" / f"{environment}.yaml"
+    base, locked = _defaults(own.parent)
+    content = merge(base, read_yaml(own))
+    for key in locked:
+        if _at(content, key) != _at(base, key):
+            raise UserError(f"{own}: {key}: organisation.yaml locks it for all environments: take it out here")
+    return parse(Settings, content | {"environment": environment}, f"{own} over defaults.yaml")

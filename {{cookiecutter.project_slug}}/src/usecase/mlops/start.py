@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from usecase.mlops.errors import UserError
+from usecase.mlops.programs import git
 
 NEXT = """\
 Ready. Next:
@@ -38,13 +39,15 @@ def make_repository(say: Callable[[str], None]) -> None:
     for command in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"]):
         if not _git(*command):
             raise UserError(f"git {command[0]} failed: run it here to see why")
-    if _git("commit", "--quiet", "-m", "Start from the template"):
-        say("git: repository with a first commit")
-    else:
+    try:
+        git(Path(), "commit", "--quiet", "-m", "Start from the template")
+    except UserError as error:
         say(
-            "git: repository without a commit: set `git config --global user.name NAME` (and user.email),"
-            " then `git commit -m 'Start from the template'`"
+            f"git: repository without a commit: {error}. Mend that (for want of an identity: `git config --global user.name"
+            " NAME`, and user.email), then `git commit -m 'Start from the template'`"
         )
+    else:
+        say("git: repository with a first commit")
 
 
 def _git(*arguments: str) -> bool:

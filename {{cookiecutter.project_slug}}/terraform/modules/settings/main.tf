@@ -1,9 +1,20 @@
-# The settings that Python reads too: config/<environment>.yaml over config/defaults.yaml, merged alike for two levels, as deep
-# as what Terraform reads; below, Python merges on. A key without a value leaves that of defaults.yaml.
+# The settings that Python reads too: config/<environment>.yaml over organisation.yaml over defaults.yaml, merged alike for two
+# levels, as deep as what Terraform reads; below, Python merges on. A key without a value leaves that of the file beneath. Python
+# refuses what organisation.yaml locks, before it starts Terraform.
 locals {
   config_dir = coalesce(var.config_dir, "${path.module}/../../../config")
-  defaults   = yamldecode(file("${local.config_dir}/defaults.yaml"))
-  own        = { for key, value in yamldecode(file("${local.config_dir}/${var.environment}.yaml")) : key => value if value != null }
+  base       = yamldecode(file("${local.config_dir}/defaults.yaml"))
+  house_file = "${local.config_dir}/organisation.yaml"
+  house      = { for key, value in yamldecode(fileexists(local.house_file) ? file(local.house_file) : "{}") : key => value if value != null && key != "locked" }
+  defaults = {
+    for key in setunion(keys(local.base), keys(local.house)) :
+    key => try(
+      merge(local.base[key], { for name, value in local.house[key] : name => value if value != null }),
+      local.house[key],
+      local.base[key],
+    )
+  }
+  own = { for key, value in yamldecode(file("${local.config_dir}/${var.environment}.yaml")) : key => value if value != null }
   config = {
     for key in setunion(keys(local.defaults), keys(local.own)) :
     key => try(

@@ -28,6 +28,15 @@ run "merged" {
   }
 }
 
+run "organisation" {
+  command = plan
+
+  assert {
+    condition     = output.config.network == { nat = false, zones = ["a", "b"] } && !can(output.config.locked)
+    error_message = "config/organisation.yaml must win over config/defaults.yaml, and what an environment states over both"
+  }
+}
+
 run "names" {
   command = plan
 
