@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo bake test test-slow test-all test-live-aws lint format bench docs release clean
+.PHONY: help demo bake test test-slow test-all test-live-aws lint format lock audit scorecard bench docs release clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -22,13 +22,13 @@ endif
 help: ## these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info[:3] < (3, 14))' || \
 	  { echo "error: $$($(PYTHON) --version 2>&1): 3.11.4 to 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "preparing .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "$$(grep -o '^uv==[^ ]*' requirements-dev.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@
 
 demo: .venv/ready ## bake a use case, train it, serve it, ask it for a prediction; leaves nothing behind
@@ -60,6 +60,17 @@ lint: .venv/ready ## style and types here, and style of the generated project by
 
 format: .venv/ready ## format what lint checks here
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
+
+lock: .venv/ready ## pin the tools of pyproject.toml with hashes: make lock [upgrade=yes]
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	  --custom-compile-command "make lock" $(if $(upgrade),--upgrade) --group dev --output-file requirements-dev.txt
+
+audit: .venv/ready ## known weaknesses of the tools, and their bill of materials in sbom.cdx.json
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --output-file sbom.cdx.json requirements-dev.txt
+	@$(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes --requirement requirements-dev.txt
+
+scorecard: .venv/ready ## the template's own supply chain, by the checks of OpenSSF Scorecard
+	@$(BIN)/python tools/scorecard.py
 
 bench: .venv/ready ## the measurements
 	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
