@@ -61,10 +61,23 @@ def full(fresh: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(fresh["full"], tmp_path / "full"))
 
 
+class WorkedIn:
+    """A repository in which one advice after the other is followed, in any order; `verdict` is of what it is now."""
+
+    def __init__(self, project: Path) -> None:
+        self.project, self.verdict = project, judged(project)
+
+    def work(self, work: "Work") -> Any:
+        """Do something, and return the new verdict."""
+        work(self.project)
+        self.verdict = judged(self.project)
+        return self.verdict
+
+
 @pytest.fixture(scope="module")
-def worked_in(fresh: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the one of stage full, in which one advice after the other is followed, in any order."""
-    return Path(shutil.copytree(fresh["full"], tmp_path_factory.mktemp("worked") / "full"))
+def worked_in(fresh: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> WorkedIn:
+    """A copy of the one of stage full."""
+    return WorkedIn(Path(shutil.copytree(fresh["full"], tmp_path_factory.mktemp("worked") / "full")))
 
 
 def judged(project: Path, account: Any = None, gitlab: Any = None, in_ci: bool = False) -> Any:
@@ -127,7 +140,8 @@ def setting(file: str, path: str, value: Any) -> Work:
         inner = content
         *parents, name = path.split(".")
         for parent in parents:
-            inner = inner.setdefault(parent, {})
+            inner[parent] = inner.get(parent) or {}
+            inner = inner[parent]
         inner[name] = value
         (project / file).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
@@ -430,15 +444,12 @@ def test_every_advice_is_followed_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.check}-{number}" for number, case in enumerate(CASES)])
-def test_advice_that_is_followed_raises_the_score(case: Case, worked_in: Path) -> None:
-    if case.fault:
-        case.fault(worked_in)
-    before = judged(worked_in)
+def test_advice_that_is_followed_raises_the_score(case: Case, worked_in: WorkedIn) -> None:
+    before = worked_in.work(case.fault) if case.fault else worked_in.verdict
     result = next(result for result in before.results if result.check.name == case.check)
     assert result.finding.state == "no"
     assert case.advice in result.finding.advice
-    case.follow(worked_in)
-    after = judged(worked_in)
+    after = worked_in.work(case.follow)
     assert states(after)[case.check] == "yes"
     step = next(step for step in before.steps if step.advice == result.finding.advice)
     assert result.check in step.checks
@@ -585,8 +596,8 @@ def test_the_table_fits_a_terminal_and_the_page_holds_everything(full: Path) -> 
         (["--env", "local"], 2, "'local'"),
     ],
 )
-def test_how_the_command_ends(words: list[str], status: int, said: str, worked_in: Path) -> None:
-    done = maturity(worked_in, *words)
+def test_how_the_command_ends(words: list[str], status: int, said: str, worked_in: WorkedIn) -> None:
+    done = maturity(worked_in.project, *words)
     assert done.status == status, done
     assert said in done.err
     assert status != 1 or "\n" not in done.err.strip()
