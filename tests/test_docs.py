@@ -254,8 +254,8 @@ $2"
 exit 9
 """)
     python.chmod(0o755)
-    for name in ("Makefile", "pyproject.toml", "requirements-dev.txt"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in (ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("requirements-*.txt")):
+        shutil.copy(path, tmp_path)
     done = delivery.run("make", f"PYTHON={python}", ".venv/ready", cwd=tmp_path)
     assert (tmp_path / "went-on").exists() == taken
     assert (f"error: Python {version}: 3.11.4 to 3.13 is needed" in done.stderr) != taken

@@ -97,31 +97,27 @@ def picture(title: str, boxes: dict[str, Box], arrows: Iterable[tuple[str, ...]]
 
 
 def pipeline() -> str:
-    """The steps of pipeline.json in their order; a condition's two ways are two rows."""
+    """The steps of pipeline.json in their order: what passes a condition goes on beside it, what misses it below."""
     steps = json.loads((TREE / "pipeline.json").read_text(encoding="utf-8"))["Steps"]
     boxes: dict[str, Box] = {}
     arrows: list[tuple[str, ...]] = []
 
-    def chain(names: list[dict[str, Any]], column: int, row: int, before: tuple[str, ...] | None) -> None:
-        for number, step in enumerate(names):
-            kind = step["Type"]
-            colour = {"Condition": "person", "Fail": "end", "RegisterModel": "aws"}.get(kind, "code")
-            boxes[step["Name"]] = Box((column + number, row), f"{step['Name']}\n{kind}", colour)
-            if before:
-                arrows.append((before[0], step["Name"], *before[1:]))
-            before = (step["Name"],)
-            arguments = step["Arguments"]
-            if kind == "Condition":
-                # below the condition, so that the picture stays narrow
-                chain(arguments["IfSteps"][::-1], column + number - 1, row + 1, None)
-                arrows.append((step["Name"], arguments["IfSteps"][0]["Name"], "passed"))
-                done = [inner["Name"] for inner in arguments["IfSteps"]]
-                arrows.remove((done[1], done[0]))
-                arrows.append((done[0], done[1]))
-                chain(arguments["ElseSteps"], column + number, row + 2, None)
-                arrows.append((step["Name"], arguments["ElseSteps"][0]["Name"], "missed"))
+    def place(step: dict[str, Any], where: tuple[int, int], *before: str) -> None:
+        colours = {"Condition": "person", "Fail": "end", "RegisterModel": "aws"}
+        boxes[step["Name"]] = Box(where, f"{step['Name']}\n{step['Type']}", colours.get(step["Type"], "code"))
+        if before:
+            arrows.append((before[0], step["Name"], *before[1:]))
 
-    chain(steps, 0, 0, None)
+    def chain(chained: list[dict[str, Any]], where: tuple[int, int], towards: tuple[int, int], *before: str) -> None:
+        for number, step in enumerate(chained):
+            at = where[0] + number * towards[0], where[1] + number * towards[1]
+            place(step, at, *before)
+            before = (step["Name"],)
+            if step["Type"] == "Condition":
+                chain(step["Arguments"]["IfSteps"], (at[0] + 1, at[1]), (0, 1), step["Name"], "passed")
+                chain(step["Arguments"]["ElseSteps"], (at[0], at[1] + 1), (0, 1), step["Name"], "missed")
+
+    chain(steps, (0, 0), (1, 0))
     return picture("The steps of the pipeline", boxes, arrows)
 
 
