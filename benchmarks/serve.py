@@ -97,12 +97,7 @@ PEERS = [
         ["BIN/mlserver", "start", "MLSERVER"],
         "/v2/models/model/infer",
         "/v2/models/model/ready",
-        {
-            "MLSERVER_HTTP_PORT": "PORT",
-            "MLSERVER_PARALLEL_WORKERS": "0",
-            "MLSERVER_METRICS_ENDPOINT": "",
-            "OMP_NUM_THREADS": "1",  # it has no setting for the threads of XGBoost
-        },
+        {"MLSERVER_HTTP_PORT": "PORT", "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_METRICS_ENDPOINT": ""},
         form="v2",
     ),
     Peer(
@@ -167,12 +162,12 @@ def group(project: Path, *names: str) -> list[str]:
     return [package for name in names for package in groups[name]]
 
 
-def servers(scratch: Path, python: str, only: list[str]) -> list[Server]:
+def servers(scratch: Path, environments: Path, python: str, only: list[str]) -> list[Server]:
     """Bake, train and install; return ours and the peers, ready to start."""
     template = baking.release(baking.copy_of_working_tree(scratch / "template"), "1.0.0")
     project = baking.bake("copier", template, scratch)
-    training = environment_of(group(project, "mlops", "serving", "onnx"), scratch / "environments/training", python)
-    serving = environment_of(group(project, "serving"), scratch / "environments/serving", python)
+    training = environment_of(group(project, "mlops", "serving", "onnx"), environments / "training", python)
+    serving = environment_of(group(project, "serving"), environments / "serving", python)
     model = scratch / "model"
     source = {"PYTHONPATH": str(project / "src")}
     command = [str(training / "python"), "-c", TRAIN, str(project), str(model)]
@@ -192,9 +187,10 @@ def servers(scratch: Path, python: str, only: list[str]) -> list[Server]:
         if only and not any(word.lower() in peer.name.lower() for word in only):
             continue
         name = re.sub(r"[^a-z0-9]+", "-", " ".join(peer.packages).lower())[:40]
-        place = environment_of(peer.packages, scratch / "environments" / name, python)
+        place = environment_of(peer.packages, environments / name, python)
         words = {"BIN": str(place), "PYTHON": str(place / "python"), "MLSERVER": str(scratch / "mlserver")}
-        more = {"MODEL_FILE": str(model / "model.ubj"), **peer.environment}
+        # One thread for XGBoost, too: where cores are busy, those of OpenMP wait for each other.
+        more = {"MODEL_FILE": str(model / "model.ubj"), "OMP_NUM_THREADS": "1", **peer.environment}
         filled = [_fill(word, words) for word in peer.command]
         environment = {name: _fill(value, words) for name, value in more.items()}
         found.append(Server(peer.name, filled, environment, peer.path, peer.ready, peer.form, peer.compared))
@@ -384,10 +380,8 @@ def main() -> None:
             sys.exit(f"error: {tool} is needed: apt-get install wrk default-jre-headless")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        if arguments.environments:
-            arguments.environments.mkdir(parents=True, exist_ok=True)
-            (scratch / "environments").symlink_to(arguments.environments.absolute())
-        found = servers(scratch, arguments.python, arguments.only)
+        environments = (arguments.environments or scratch / "environments").resolve()  # scripts name their interpreter
+        found = servers(scratch, environments, arguments.python, arguments.only)
         rows = sample_rows(next(path.parent for path in scratch.glob("*/pipeline.json")))
         scripts: dict[tuple[int, Form], Path] = {}
         for count in arguments.rows:

@@ -1,5 +1,6 @@
 """The prediction service over real HTTP, as SageMaker and clients call it."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,11 +8,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from service import free_port, make_model, running, start
-from usecase.mlops.serving.manifest import write_manifest
+from usecase.mlops.files import file_sha256
+from usecase.mlops.serving.manifest import FILE_NAME, write_manifest
+from usecase.mlops.serving.signature import statement
 
 CSV_ROW = "40,pro"
 RECORD = {"age": 40, "plan": "pro"}
+INFERENCE = "from usecase.mlops.default_handlers import input_fn, model_fn, output_fn, predict_fn\n"
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +192,21 @@ def test_a_damaged_model_is_not_served(
     assert process.returncode == 1
     assert says in output
     assert "Traceback" not in output
+
+
+def test_a_model_that_nobody_signed_is_not_served_where_a_key_is_given(tmp_path: Path, model_dir: Path) -> None:
+    """Its code is not run either; signed, it is served."""
+    folder = Path(shutil.copytree(model_dir, tmp_path / "model", ignore=shutil.ignore_patterns("__pycache__")))
+    (folder / "code/usecase/inference.py").write_text("print('run', flush=True)\n" + INFERENCE)
+    write_manifest(folder)
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+    signature = base64.b64encode(key.sign(statement(file_sha256(folder / FILE_NAME)), ec.ECDSA(SHA256()))).decode()
+    with running(folder, MODEL_PUBLIC_KEY=public, MODEL_SIGNATURE=signature) as service:
+        assert ask(service.client, CSV_ROW).status_code == httpx.codes.OK
+    (folder / "code/usecase/inference.py").write_text("print('run', flush=True)\n")
+    process = start(folder, free_port(), MODEL_PUBLIC_KEY=public, MODEL_SIGNATURE=signature)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert output.startswith(f"error: {folder}/code/usecase/inference.py: is not the file that Train wrote")

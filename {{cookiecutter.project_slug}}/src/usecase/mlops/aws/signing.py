@@ -4,10 +4,14 @@ ECDSA on the curve P-256 with SHA-256 over the line that `sha256sum model.tar.gz
 can copy, or in a PEM file. The public key is part of the repository, so a check needs neither AWS nor the signer:
 
     sha256sum model.tar.gz | openssl dgst -sha256 -verify config/signing.pub -signature model.sig
+
+The line of manifest.json in it is signed as well: that is what a container has.
 """
 
 import base64
+import hashlib
 import re
+import tarfile
 from pathlib import Path
 
 import boto3
@@ -21,21 +25,26 @@ from usecase.mlops.aws.platform import session
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256
 from usecase.mlops.registry import MODEL_DATA, ModelPackage, Registry
+from usecase.mlops.serving import manifest as manifest_file
+from usecase.mlops.serving import signature as serving
 from usecase.mlops.settings import Settings
 
 # A key of CustomerMetadataProperties, which have 256 characters at most; base64 of the DER form has 96.
-SIGNATURE = "ModelSignature"
+SIGNATURE, MANIFEST_SIGNATURE = "ModelSignature", "ManifestSignature"
 ALGORITHM = "ECDSA_SHA_256"
 _KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:(key|alias)/.+")
 
 
 def sign(registry: Registry, package: ModelPackage, settings: Settings) -> ModelPackage:
-    """Sign a version that is what was registered, and keep the signature with it. Raises UserError."""
+    """Sign a version that is what was registered, and keep the signatures with it. Raises UserError."""
     package.verify()
-    text = statement(package.model_data)
-    signature = _signed(text, settings)
-    _confirm(text, signature, settings, f"{settings.signing.key}: made a signature")
-    return registry.annotate(package, {SIGNATURE: base64.b64encode(signature).decode()})
+    texts = {SIGNATURE: statement(package.model_data)}
+    if manifest := _manifest_sha256(package.model_data):
+        texts[MANIFEST_SIGNATURE] = serving.statement(manifest)
+    signatures = {name: _signed(text, settings) for name, text in texts.items()}
+    for name, signature in signatures.items():
+        _confirm(texts[name], signature, settings, f"{settings.signing.key}: made a signature")
+    return registry.annotate(package, {name: base64.b64encode(value).decode() for name, value in signatures.items()})
 
 
 def check(package: ModelPackage, settings: Settings) -> None:
@@ -73,6 +82,16 @@ def public_key(settings: Settings) -> str:
 def statement(model_data: Path) -> bytes:
     """What is signed of a model.tar.gz: the line that `sha256sum model.tar.gz` prints."""
     return f"{file_sha256(model_data)}  {MODEL_DATA}\n".encode()
+
+
+def _manifest_sha256(model_data: Path) -> str:
+    """The checksum of the archive's manifest, which a container can compare; blank where it has none."""
+    try:
+        with tarfile.open(model_data) as archive:
+            manifest = archive.extractfile(manifest_file.FILE_NAME)
+            return hashlib.sha256(manifest.read()).hexdigest() if manifest else ""
+    except (tarfile.TarError, KeyError):
+        return ""
 
 
 def _signed(text: bytes, settings: Settings) -> bytes:

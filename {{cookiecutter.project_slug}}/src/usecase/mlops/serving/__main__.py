@@ -12,12 +12,19 @@ from pathlib import Path
 
 from usecase.mlops.errors import UserError
 from usecase.mlops.job import run_job
-from usecase.mlops.serving.model_code import use_code_of
+from usecase.mlops.serving.model_code import code_is_that_of, use_code_of
 
 
 def main() -> None:
     """Serve a model folder. Raises UserError."""
     arguments = _arguments()
+    if arguments.public_key and not code_is_that_of(arguments.model_dir):
+        from usecase.mlops.serving.signature import check_signature
+
+        check_signature(arguments.model_dir, arguments.public_key, arguments.signature)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = (
+            "1"  # else the folder would hold files that nobody signed, at the next start
+        )
     use_code_of(arguments.model_dir, "usecase.mlops.serving")
     listener = _listen(arguments.host, arguments.port)
     print(f"serving on http://{arguments.host}:{arguments.port} (Ctrl-C stops)", flush=True)
@@ -57,6 +64,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--metrics", choices=["emf", "prometheus"], default="emf", help="lines of the log, or /metrics")
     parser.add_argument("--capture-dir", type=Path, help="keep requests and answers there, as SageMaker captures them")
     parser.add_argument("--model-version", default=os.environ.get("MODEL_VERSION", ""), help="said in each answer")
+    key, signature = os.environ.get("MODEL_PUBLIC_KEY", ""), os.environ.get("MODEL_SIGNATURE", "")
+    parser.add_argument(
+        "--public-key", default=key, help="PEM, or a file of it: only a model that it confirms is served"
+    )
+    parser.add_argument("--signature", default=signature, help="of the model's manifest, in base64")
     return parser.parse_args()
 
 

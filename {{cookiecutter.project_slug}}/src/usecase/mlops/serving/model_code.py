@@ -11,6 +11,11 @@ def use_code_of(model_dir: Path, module: str) -> None:
     A feature that changed since then must not change the answers of a model that is already approved.
     """
     code = (model_dir / "code").absolute()
-    if (code / "usecase").is_dir() and not Path(__file__).is_relative_to(code):
+    if (code / "usecase").is_dir() and not code_is_that_of(model_dir):
         environment = {**os.environ, "PYTHONPATH": str(code)}
         os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)  # noqa: S606
+
+
+def code_is_that_of(model_dir: Path) -> bool:
+    """Whether this very code lies in the model folder."""
+    return Path(__file__).is_relative_to((model_dir / "code").absolute())
