@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,9 +21,20 @@ import yaml
 from jinja2 import Environment, FileSystemLoader
 from jinja2.ext import Extension
 
+OLDEST = (2, 6)  # of Cookiecutter; the tests make projects with it. Copier looks at _min_copier_version itself
 TEMPLATE = Path(__file__).resolve().parent
 PROJECT_FOLDER = "{{cookiecutter.project_slug}}"
 JINJA_MARK = re.compile(r"\{[{%#]")
+
+
+def look_at_version() -> None:
+    """Stop with one line when Cookiecutter is older than what the template was tried with."""
+    present = version("cookiecutter")
+    if tuple(int(part) for part in re.findall(r"\d+", present)[:2]) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise click.ClickException(
+            f"Cookiecutter {present} is too old: {wanted} or newer is needed, by uv tool install --upgrade cookiecutter"
+        )
 
 
 @cache
@@ -92,6 +104,7 @@ class Answers(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        look_at_version()
         environment.filters.update(checked=checked, refused=refused)
         # The hook's text is rendered with the template's folder as working directory; its other names may be relative.
         environment.globals.update(template_folder=os.getcwd)
