@@ -19,6 +19,7 @@ Cron = Annotated[str, Field(pattern=r"^cron\(.+\)$")]
 RoleArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
 PolicyArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/.+)?$")]
 Principal = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/[^*]+$")]
+DomainArn = Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:es:[a-z0-9-]+:\d{12}:domain/[a-z0-9-]+)?$")]
 Existing = Annotated[str, Field(min_length=1)]
 # The days that CloudWatch Logs can keep a group, from half a week on.
 LogDays = Literal[5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
@@ -322,7 +323,7 @@ class ModelMonitor(Section):
 class LogShipping(Section):
     """Where logs of endpoint and monitor go beside CloudWatch: a domain of OpenSearch Service; blank: nowhere."""
 
-    opensearch_domain_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:es:[a-z0-9-]+:\d{12}:domain/[a-z0-9-]+)?$")
+    opensearch_domain_arn: DomainArn = ""
 
 
 class Monitoring(Section):

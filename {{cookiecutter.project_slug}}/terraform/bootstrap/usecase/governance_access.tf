@@ -227,3 +227,28 @@ resource "aws_iam_role_policy_attachment" "features" {
   role       = aws_iam_role.job["train"].name
   policy_arn = each.value.arn
 }
+
+# What a training that is asked for looks at, beside the pipeline's own executions.
+resource "aws_iam_policy" "retraining" {
+  count = local.trains ? 1 : 0
+
+  name = "${local.name}-train-again"
+  path = "/${local.project}/"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "AlarmsOnDriftAreRead"
+      Effect   = "Allow"
+      Action   = "cloudwatch:DescribeAlarms"
+      Resource = "arn:${local.partition}:cloudwatch:${local.in_region}:alarm:${local.project}-*-drift"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "retraining" {
+  count = local.trains ? 1 : 0
+
+  role       = aws_iam_role.job["train"].name
+  policy_arn = aws_iam_policy.retraining[0].arn
+}

@@ -76,9 +76,7 @@ run "no_capture" {
   }
 }
 
-run "switched_off" {
-  command = plan
-
+run "model_monitor_and_shipping_alone" {
   variables {
     config_dir = "tests/config/more"
   }
@@ -86,5 +84,24 @@ run "switched_off" {
   assert {
     condition     = length(module.monitor) == 0
     error_message = "monitoring.enabled: false must do"
+  }
+
+  assert {
+    condition     = toset(module.model_monitor[0].kinds) == toset(["data_quality", "explainability"]) && module.model_monitor[0].stack_name == "churn-dev-model-monitor"
+    error_message = "the monitors of the settings, and no others"
+  }
+
+  assert {
+    condition     = contains([for statement in local.model_monitor_statements : jsondecode(statement).Sid], "AnEndpointIsAskedForReasons") && length(module.log_shipping) == 1
+    error_message = "explanations need an endpoint of their own; logs go to the domain"
+  }
+}
+
+run "neither_by_itself" {
+  command = plan
+
+  assert {
+    condition     = length(module.model_monitor) == 0 && length(module.model_monitor_role) == 0 && length(module.log_shipping) == 0 && !contains([for statement in local.model_monitor_statements : jsondecode(statement).Sid], "AnEndpointIsAskedForReasons")
+    error_message = "both are off until they are asked for"
   }
 }

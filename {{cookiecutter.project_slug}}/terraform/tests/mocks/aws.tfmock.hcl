@@ -69,3 +69,11 @@ mock_resource "aws_lambda_function" {
 mock_resource "aws_cloudwatch_event_bus" {
   defaults = { arn = "arn:aws:events:eu-west-1:111122223333:event-bus/churn-dev-drift" }
 }
+
+mock_data "aws_sagemaker_prebuilt_ecr_image" {
+  defaults = { registry_path = "468650794304.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-model-monitor-analyzer:1" }
+}
+
+mock_resource "aws_kinesis_firehose_delivery_stream" {
+  defaults = { arn = "arn:aws:firehose:eu-west-1:111122223333:deliverystream/churn-dev-logs" }
+}
