@@ -34,6 +34,7 @@ RUN_ELSEWHERE = {
     "uv run usecase data query queries/train.sql --env dev --database crm --push": "AWS",
 }
 PAGES_ELSEWHERE = {
+    "docs/adopt.md": "tests/test_adopt.py, tests/test_bake_run.py",
     f"{PROJECT_FOLDER}/docs/maturity.md": "tests/test_maturity.py",
     f"{PROJECT_FOLDER}/terraform/platform/README.md": "AWS",
 }
@@ -57,7 +58,7 @@ class Page:
     def in_project(self) -> bool:
         """Whether its commands are those of a repository that the template made."""
         of_the_project = self.path.name in OF_THE_PROJECT or self.path.parent.name in FOLDERS_OF_THE_PROJECT
-        return TREE in self.path.parents or of_the_project or self.path.name == "troubleshooting.md"
+        return TREE in self.path.parents or of_the_project or self.path.name in ("adopt.md", "troubleshooting.md")
 
 
 def pages() -> list[Page]:
@@ -101,7 +102,9 @@ def command_faults(page: Page) -> Iterator[str]:
         folder = TREE if page.in_project else ROOT
         for line in block.splitlines():
             folder = TREE if line.startswith("cd ") else folder
-            if line.startswith("make ") and (fault := command_fault(line, [folder])):
+            # A platform team works on its fork of the template, too.
+            folders = [folder, ROOT] if page.path.name == "platform-team.md" else [folder]
+            if line.startswith("make ") and (fault := command_fault(line, folders)):
                 yield fault
     for command in INLINE.findall(FENCE.sub("", page.text)):
         folders = [TREE] if TREE in page.path.parents or page.path.name in OF_THE_PROJECT else [ROOT, TREE]
@@ -195,6 +198,72 @@ def unexecuted_faults(page: Page) -> Iterator[str]:
     yield from docs_pages.command_faults(page.text, executed(), RUN_ELSEWHERE, by)
 
 
+@cache
+def verbs() -> dict[str, str]:
+    """Return every command of `usecase` with its line in the reference, which has the options."""
+    rows = page("docs/reference/verbs.md").text.splitlines()
+    return {match[1]: row for row in rows if (match := re.match(r"\| `usecase ([a-z -]+)` ", row))}
+
+
+def verb_faults(page: Page) -> Iterator[str]:
+    """Yield each command of `usecase` in a block or a sentence that is not there, or has no such option."""
+    for command in re.findall(r"(?:^|`| )usecase ([a-z][^`\n|#]*)", page.text, re.MULTILINE):
+        words = re.match(r"[a-z-]+(?: [a-z-]+)?", command)
+        verb = next((name for name in (words[0], words[0].partition(" ")[0]) if name in verbs()), "") if words else ""
+        if not verb:
+            yield f"usecase {command}: no such command"
+        else:
+            for option in re.findall(r" (--[a-z-]+)", command):
+                if f"`{option}`" not in verbs()[verb]:
+                    yield f"usecase {verb}: has no option {option}"
+
+
+# Keys at the top whose names other things have, too; and what makes a name with a dot that of a file.
+FREE = frozenset({"project", "description", "pipeline"})
+FILE = re.compile(r".*\.(json|md|py|tf|tfstate|yaml)")
+
+
+@cache
+def settings() -> frozenset[str]:
+    """Return every key of the settings, with those above it, as the reference has them."""
+    keys = re.findall(r"^\| `([a-z_.0-9]+)` \|", page("docs/reference/settings.md").text, re.MULTILINE)
+    parts = [key.split(".") for key in keys]
+    return frozenset(".".join(names[:length]) for names in parts for length in range(1, len(names) + 1))
+
+
+def setting_faults(page: Page) -> Iterator[str]:
+    """Yield each key of a section of the settings, in a sentence or a block of YAML, that is not there.
+
+    A decision may speak of what was not taken.
+    """
+    if page.path.parent.name == "decisions":
+        return
+    named = [code for code in INLINE.findall(FENCE.sub("", page.text)) if re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", code)]
+    for block in docs_pages.blocks(page.text):
+        content = yaml.safe_load(block.text) if block.kind == "yaml" else None
+        if isinstance(content, dict) and set(content) <= settings():
+            named += list(_keys(content))
+    for key in named:
+        first = key.partition(".")[0]
+        leaf = any(not any(known.startswith(f"{above}.") for known in settings()) for above in _above(key))
+        if first in settings() - FREE and key not in settings() and not leaf and not FILE.fullmatch(key):
+            yield f"{key}: no such setting"
+
+
+def _keys(content: dict[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in content.items():
+        yield f"{path}{name}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{path}{name}.")
+
+
+def _above(key: str) -> list[str]:
+    """Return the known keys above one; where nothing is known below such a key, it holds names of the user's own."""
+    names = key.split(".")
+    above = (".".join(names[:length]) for length in range(1, len(names)))
+    return [name for name in above if name in settings()]
+
+
 # What an example fills in: numbers, names of steps, columns, metrics, files and errors.
 VALUES = r"\.\.\.|: |>=|\d[\d.]*|'x'|Preprocess|Train|QualityGateFailed|SomeError|auc|model\.tar\.gz|below"
 
@@ -220,6 +289,7 @@ def message_faults(page: Page) -> Iterator[str]:
 
 
 CHECKS = [command_faults, link_faults, path_faults, named_test_faults, unexecuted_faults, message_faults]
+CHECKS += [verb_faults, setting_faults]
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.path.relative_to(ROOT).as_posix())
@@ -391,6 +461,18 @@ FAULTS = {
         "docs/ml-engineer.md",
         "<!-- run by: tests/nothing.py -->\n```sh\nmake image\n```\n",
         "run by: nothing.py: no such file",
+    ),
+    "a command of the program": ("docs/model-steward.md", "```sh\nuv run usecase shw 3\n```\n", "usecase shw"),
+    "an option that it has not": (
+        "docs/model-steward.md",
+        "Say `uv run usecase approve --because`.\n",
+        "usecase approve: has no option --because",
+    ),
+    "a setting in a sentence": ("docs/how-to/costs.md", "Or `serving.size`.\n", "serving.size: no such setting"),
+    "a setting in a block": (
+        "docs/how-to/batch.md",
+        "```yaml\nbatch: { instances: 3 }\n```\n",
+        "batch.instances: no such setting",
     ),
     "a message that nothing says": (
         "docs/troubleshooting.md",
