@@ -1,5 +1,6 @@
 """What turns the matrix of a request into numbers: ONNX Runtime, or XGBoost where there is no equal ONNX model."""
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,10 @@ MAX_EXPONENT = np.float32(88)
 TOLERANCE = 1e-6  # between the answers of two predictors; relative for numbers beyond 1
 
 Matrix = npt.NDArray[np.float32]
+
+# Else ONNX Runtime sends events to Microsoft, and keeps a number for this device and a database in ~/.cache. It is read
+# when the library is loaded, which nobody does before this module is.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 class Predictor(Protocol):
