@@ -462,7 +462,11 @@ FAULTS = {
         "<!-- run by: tests/nothing.py -->\n```sh\nmake image\n```\n",
         "run by: nothing.py: no such file",
     ),
-    "a command of the program": ("docs/model-steward.md", "```sh\nuv run usecase shw 3\n```\n", "usecase shw"),
+    "a command of the program": (
+        "docs/model-steward.md",
+        "```sh\nuv run usecase shw 3\n```\n",
+        "usecase shw 3: no such",
+    ),
     "an option that it has not": (
         "docs/model-steward.md",
         "Say `uv run usecase approve --because`.\n",
