@@ -26,7 +26,7 @@ OUTSIDE = ("executed", "approved_in_aws", "deployed", "in_service", "notified", 
 @pytest.fixture
 def found(repository: Path, settings: Settings, facts: PlatformFacts) -> Callable[[], dict[str, Finding]]:
     """What the checks say of the account of dev, now."""
-    (repository / "config/dev.yaml").write_text(f'aws_account: "{ACCOUNT}"\ngovernance: {{backup: true}}\n')
+    (repository / "config/dev.yaml").write_text(f'aws_account: "{ACCOUNT}"\ngovernance:\n  backup: true\n')
     (repository / "config/local.yaml").write_text("")
     own = settings.model_copy(update={"model_package_group": facts.model_package_group})
 
