@@ -1,15 +1,22 @@
-"""The loop, closed on one machine: traffic drifts, windows say so, a model is trained again, and then it is quiet."""
+"""The loop, closed on one machine: traffic drifts, windows say so, a model is trained again, and then it is quiet.
+
+And the zip of the monitor in AWS, in a Python that has nothing else.
+"""
 
 import contextlib
 import http.client
 import json
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 import baking
 import test_bake_run
@@ -29,6 +36,20 @@ rows.with_columns(
     if name != "diagnosis"
 ).write_csv(path)
 """
+
+
+# What Lambda does with the zip, which lies unpacked in the folder of the first argument.
+INVOKE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from usecase.mlops.monitoring.function import handler
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 300_000
+for number in range(2):
+    print(json.dumps(handler(json.loads(sys.argv[2]), Context())))
+"""
+HOUR = {"window_start": "2026-01-02T03:00:00Z", "window_end": "2026-01-02T04:00:00Z"}
 
 
 def free_port() -> int:
@@ -101,14 +122,86 @@ class Team:
         return json.loads(file.read_text())
 
 
-@pytest.mark.slow
-def test_the_loop_closes(template: Path, tmp_path: Path) -> None:
-    project = baking.bake("cookiecutter", template, tmp_path, {"mlops_stage": "full"})
+@pytest.fixture(scope="module")
+def team(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """A team with one approved version."""
+    project = baking.bake("cookiecutter", template, tmp_path_factory.mktemp("loop"), {"mlops_stage": "full"})
     test_bake_run.make(project, "setup")
     team = Team(project)
     team.usecase("run")
     team.usecase("approve", "--version", "latest")
+    return team
 
+
+def captured(rows: list[str]) -> str:
+    """Lines of data capture about rows of a CSV, whose last cell is the answer."""
+    lines = []
+    for number, row in enumerate(rows):
+        asked, _, answer = row.rpartition(",")
+        halves = {"endpointInput": asked, "endpointOutput": f"{answer},{0.6 + number % 40 / 100:.2f}"}
+        data = {
+            half: {"observedContentType": "text/csv", "data": text, "encoding": "CSV"} for half, text in halves.items()
+        }
+        about = {"eventId": "e", "inferenceTime": "2026-01-02T03:04:05Z"}
+        lines.append(json.dumps({"captureData": data, "eventMetadata": about, "eventVersion": "0"}))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.slow
+def test_the_monitor_of_aws_needs_its_zip_alone(team: Team, tmp_path: Path) -> None:
+    """In a Python without its own packages, S3 being moto's: libraries of the lock, and a window that has drifted."""
+    python = ".".join(map(str, sys.version_info[:2]))
+    build = "import sys; from pathlib import Path; from usecase.mlops.monitoring.package import build"
+    team.run("python", "-c", f"{build}; build(Path(sys.argv[1]), python=sys.argv[2])", str(tmp_path), python)
+    shutil.unpack_archive(tmp_path / "monitor.zip", tmp_path / "code")
+    size = sum(file.stat().st_size for file in (tmp_path / "code").rglob("*") if file.is_file())
+    assert 200e6 < size < 262_144_000  # what Lambda takes
+    assert not (tmp_path / "code/usecase/train.py").exists()
+
+    team.run("python", "-c", ROWS, "600", "0.8", "7", "lambda.csv")
+    (baseline,) = team.project.glob(".local/registry/*/1/drift_baseline.json")
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        aws = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "eu-west-1"}
+        aws |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=aws["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        s3.create_bucket(Bucket="bucket")
+        traffic = captured((team.project / "lambda.csv").read_text().splitlines()[1:])
+        s3.put_object(Bucket="bucket", Key="capture/AllTraffic/2026/01/02/03/calls.jsonl", Body=traffic)
+        s3.put_object(Bucket="bucket", Key="baseline/drift_baseline.json", Body=baseline.read_bytes())
+        variables = {
+            "USECASE_PROJECT": "tumour",
+            "USECASE_ENVIRONMENT": "dev",
+            "ENDPOINT_NAME": "tumour-dev",
+            **{f"{name.upper()}_URI": f"s3://bucket/{name}" for name in ("capture", "baseline", "report")},
+            "MODEL_PACKAGE_ARN": "arn:aws:sagemaker:eu-west-1:111111111111:model-package/tumour-dev/1",
+            "WINDOW_MINUTES": "60",
+            "CAPTURE_GRACE_MINUTES": "10",
+            "MINIMUM_ROWS": "500",
+            "MINIMUM_EFFECT": "0.05",
+            "FALSE_ALARMS": "0.05",
+        }
+        bare = [sys._base_executable, "-I", "-S", "-W", "error"]  # type: ignore[attr-defined]
+        command = [*bare, "-c", INVOKE, str(tmp_path / "code"), json.dumps(HOUR)]
+        done = subprocess.run(command, env=aws | variables, capture_output=True, text=True, check=False)
+    finally:
+        server.stop()
+    assert done.returncode == 0, done.stderr
+    first, again = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"window_start"'))
+    assert (first["verdict"], first["reported_before"], again["reported_before"]) == ("drift", False, True)
+    assert "\nmean texture: " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_loop_closes(team: Team) -> None:
     assert team.usecase("monitor", "--data", team.serve("monday", 0, 1)).startswith("ok")
     first = team.usecase("monitor", "--data", team.serve("tuesday", 0.8, 2), code=3)
     assert "mean texture: " in first

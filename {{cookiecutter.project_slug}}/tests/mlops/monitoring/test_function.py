@@ -26,7 +26,9 @@ def metrics(told: Told) -> list[dict[str, Any]]:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert (directive["Namespace"], directive["Dimensions"]) == ("usecase/monitor", [["Endpoint"]])
         assert line["Endpoint"] == "people-dev"
-        found.append({metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]})
+        values = {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+        assert {type(value) for value in values.values()} <= {int, float}
+        found.append(values)
     return found
 
 

@@ -157,7 +157,8 @@ def look(variables: Variables, window: Window, s3: Any, context: Context) -> dic
             # the report itself comes last: it says that all is there
             first = all(_put(s3, bucket, folder, Path(made, name)) for name in (PAGE, VIOLATIONS[0], REPORT))
     if first:
-        _say(json.dumps(emf(dict(_metrics(report)), {"Endpoint": variables.endpoint}, window.end.timestamp())))
+        told = {name: float(value) for name, value in _metrics(report)}  # CloudWatch knows no true and false
+        _say(json.dumps(emf(told, {"Endpoint": variables.endpoint}, window.end.timestamp())))
         for finding in report.judged.alarms:
             _say(f"{finding.column or 'all rows'}: {finding.message}")
     return _done(window, report.judged.verdict, uri, again=not first)
