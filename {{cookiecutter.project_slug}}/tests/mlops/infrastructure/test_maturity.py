@@ -125,8 +125,6 @@ def test_without_a_platform_its_buckets_alone_are_not_seen(aws: boto3.Session, s
     assert (seen.execution, seen.versions, seen.in_service, seen.serving) == ("", {}, "", "")
 
 
-def test_a_trail_that_does_not_log_records_nothing(
-    aws: boto3.Session, found: Callable[[], dict[str, Finding]]
-) -> None:
+def test_a_trail_that_does_not_log_records_nothing(aws: boto3.Session, found: Callable[[], dict[str, Finding]]) -> None:
     aws.client("cloudtrail").create_trail(Name="account-trail", S3BucketName="churn-dev-artifacts")
     assert found()["recorded"].state == "no"
