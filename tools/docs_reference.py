@@ -155,7 +155,7 @@ def settings() -> str:
     intro = prose(
         "`config/defaults.yaml` has the values of the template. Repeat a key in `config/local.yaml`,",
         "`config/dev.yaml`, `config/qa.yaml` or `config/prod.yaml` to change it there: mappings are merged,",
-        "everything else is replaced.",
+        "everything else is replaced. `config/organisation.yaml` stands between the two.",
         "Python and Terraform read the same files; a wrong key or value is refused with its place.",
     )
     head = ("setting", "may be", "default", "what", "from stage")
