@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "drifting"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from preprocess import Command
-from rows import CASES, CATEGORIES, NUMBERS
+from shifts import CASES, CATEGORIES, NUMBERS
 
 import baking
 

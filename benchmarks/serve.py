@@ -204,8 +204,8 @@ def _fill(text: str, words: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def running(server: Server, scratch: Path) -> Iterator[int]:
-    """Start a server in a process group of its own, wait until it is ready, give its port; stop it afterwards."""
+def running(server: Server, scratch: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Start a server in a process group of its own, give port and process once it is ready; stop it afterwards."""
     port = _free_port()
     words = {"PORT": str(port)}
     environment = os.environ | {name: _fill(value, words) for name, value in server.environment.items()}
@@ -221,12 +221,12 @@ def running(server: Server, scratch: Path) -> Iterator[int]:
             start_new_session=True,
         )
     try:
-        while not _answers(f"http://127.0.0.1:{port}{server.ready}"):
+        while not answers(f"http://127.0.0.1:{port}{server.ready}"):
             if process.poll() is not None or time.perf_counter() - started > START_SECONDS:
                 sys.exit(f"error: {server.name} did not start: {log.read_text()[-2000:]}")
             time.sleep(0.02)
         server.start_seconds.append(time.perf_counter() - started)
-        yield port
+        yield port, process
         server.memory_mib = max(server.memory_mib, _memory(process.pid))
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -247,7 +247,8 @@ def _free_port() -> int:
     raise SystemExit("error: no free port")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether a GET is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -262,15 +263,14 @@ def _memory(group_id: int) -> int:
     return sum(int(rss) for pgid, rss in pairs if int(pgid) == group_id) // 1024
 
 
-def script(rows: list[list[float]], form: Form) -> str:
-    """Return the script of wrk for a request of these rows."""
+def body(rows: list[list[float]], form: Form) -> str:
+    """Return the body of a request."""
     if form == "csv":
-        return WRK.format(type="text/csv", body="\n".join(",".join(map(str, row)) for row in rows))
+        return "\n".join(",".join(map(str, row)) for row in rows)
     if form == "json":
-        return WRK.format(type="application/json", body=json.dumps({"instances": rows}))
+        return json.dumps({"instances": rows})
     data = [cell for row in rows for cell in row]
-    matrix = {"name": "x", "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": data}
-    return WRK.format(type="application/json", body=json.dumps({"inputs": [matrix]}))
+    return json.dumps({"inputs": [{"name": "x", "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": data}]})
 
 
 def load(port: int, path: str, asked: Path, connections: int, seconds: int) -> tuple[float, float, float]:
@@ -387,11 +387,12 @@ def main() -> None:
         for count in arguments.rows:
             for form in get_args(Form):
                 scripts[count, form] = scratch / f"{count}-{form}.lua"
-                scripts[count, form].write_text(script(rows[:count], form))
+                media_type = "text/csv" if form == "csv" else "application/json"
+                scripts[count, form].write_text(WRK.format(type=media_type, body=body(rows[:count], form)))
         keys = [(count, number) for count in arguments.rows for number in arguments.connections]
         for _ in range(arguments.repeats):
             for server in found:
-                with running(server, scratch) as port:
+                with running(server, scratch) as (port, _):
                     measure(server, port, keys, scripts, arguments.seconds)
         table(found, arguments.rows, arguments.connections)
         if arguments.plot:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np  # type: ignore[import-not-found,import-untyped,unused-ignore]
-from rows import TRAINED
+from shifts import TRAINED
 from usecase.mlops.drift import compare  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from usecase.mlops.drift.judge import MAIN_SHARE  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from usecase.mlops.sections import Monitoring  # type: ignore[import-not-found,import-untyped,unused-ignore]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np  # type: ignore[import-not-found,import-untyped,unused-ignore]
-from rows import LEVELS, Columns
+from rows import Columns
+from shifts import LEVELS
 
 # Some tools tell their makers that they are used.
 os.environ |= {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}

@@ -11,7 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import flag
-from rows import CASES, pair
+from rows import pair
+from shifts import CASES
 
 
 def main() -> None:

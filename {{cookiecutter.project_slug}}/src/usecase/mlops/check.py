@@ -134,7 +134,7 @@ def blank_to_null(raw: pl.Series, missing_values: list[str]) -> pl.Series:
         return (
             pl.select(pl.when(~text.is_in(pl.Series(missing_values).implode())).then(text)).to_series().alias(raw.name)
         )
-    return raw.fill_nan(None) if raw.dtype.is_float() else raw
+    return raw if _all_finite(raw) else raw.fill_nan(None)
 
 
 def as_type(values: pl.Series, column: Column) -> pl.Series:

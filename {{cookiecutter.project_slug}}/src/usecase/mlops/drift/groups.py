@@ -134,7 +134,8 @@ class GroupTally:
     def _groups(self, given: pl.Series, tally: NumberTally | WordTally) -> pl.Series:
         if isinstance(tally, NumberTally):
             bands, names = _bands(tally)
-            return pl.Series([*names, MISSING])[np.where(tally.places < 0, len(names), bands[tally.places])]
+            places = tally.places()
+            return pl.Series([*names, MISSING])[np.where(places < 0, len(names), bands[places])]
         given = blank_to_null(given, self._contract.table.missing_values)
         texts = as_text(as_type(given, tally.column).to_frame(), self._contract).to_series()
         known = texts.is_in(pl.Series(list(tally.known.shares), dtype=pl.String).implode())

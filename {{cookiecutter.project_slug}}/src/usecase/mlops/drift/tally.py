@@ -1,5 +1,6 @@
 """A window of traffic, counted as the baseline counts: batch by batch, in memory that does not grow with the rows."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -51,7 +52,7 @@ class ColumnTally:
 
 
 class NumberTally(ColumnTally):
-    """A number or moment: rows by bin of the baseline, and the range. `places` are the bins of the newest batch."""
+    """A number or moment: rows by bin of the baseline, and the range."""
 
     known: Numeric
 
@@ -59,7 +60,7 @@ class NumberTally(ColumnTally):
         super().__init__(column, known, trained)
         self.counts = np.zeros(len(known.shares), np.int64)
         self.minimum, self.maximum = np.inf, -np.inf
-        self.places: Places = np.zeros(0, np.int64)
+        self._newest = pl.Series(dtype=pl.Float64)
 
     @property
     def is_constant(self) -> bool:
@@ -70,17 +71,26 @@ class NumberTally(ColumnTally):
         """A number, or the day of a moment, for people."""
         return f"{value:.4g}" if self.known.kind == "number" else str(np.datetime64(round(value), "s"))[:10]
 
+    def places(self, step: int = 1) -> Places:
+        """The bins of every so manieth row of the newest batch; -1 where there is no value."""
+        return bins(self._newest.gather_every(step), self.known)
+
     def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
         """See ColumnTally."""
         super().add(given, values, contract)
-        self.places = bins(values, self.known)
-        self.counts += np.bincount(self.places + 1, minlength=len(self.counts) + 1)[1:]
-        numbers = values.dt.epoch("ms") / 1000 if values.dtype.is_temporal() else values.cast(pl.Float64)
-        low, high = numbers.min(), numbers.max()
-        if isinstance(low, float) and isinstance(high, float):
-            self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
-            if low < self.known.minimum or high > self.known.maximum:
-                self.beyond += int(((numbers < self.known.minimum) | (numbers > self.known.maximum)).sum())
+        self._newest = values
+        present = values.drop_nulls() if values.null_count() else values
+        numbers = (
+            present.dt.epoch("ms") / 1000 if present.dtype.is_temporal() else present.cast(pl.Float64)
+        ).to_numpy()
+        if not len(numbers):
+            return
+        above = [np.count_nonzero(numbers > cut) for cut in self.known.cuts]  # some passes are faster than a search
+        self.counts -= np.diff([len(numbers), *above, 0])
+        low, high = float(numbers.min()), float(numbers.max())
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+        if low < self.known.minimum or high > self.known.maximum:
+            self.beyond += int(np.count_nonzero((numbers < self.known.minimum) | (numbers > self.known.maximum)))
 
 
 class WordTally(ColumnTally):
@@ -146,13 +156,15 @@ class WindowTally:
         self.warnings.add(checked.warnings, first_row=self.rows + 1)
         for name in here:
             if tally := self.features.get(name):
-                given = blank_to_null(rows[name], self.contract.table.missing_values)
+                is_text = tally.column.type == "string"
+                if is_text and tally.column.constraints.enum is None:
+                    given = checked.frame[name]
+                else:
+                    given = blank_to_null(rows[name], self.contract.table.missing_values)
                 # of a text the words themselves: the check takes those for missing that the contract does not list
-                tally.add(
-                    given, given if tally.column.type == "string" else _finite(checked.frame[name]), self.contract
-                )
+                tally.add(given, given if is_text else _finite(checked.frame[name]), self.contract)
         self.rows += rows.height
-        self._add_scores()
+        self._add_scores(rows.height)
 
     def add_answers(self, answers: pl.DataFrame) -> None:
         """Add answers (n) of the model: columns prediction and, of classifiers, probability; text or typed."""
@@ -161,15 +173,15 @@ class WindowTally:
                 given = blank_to_null(answers[name].alias(tally.name), self.contract.table.missing_values)
                 tally.add(given, _finite(as_type(words(given, tally.column), tally.column)), self.contract)
 
-    def _add_scores(self) -> None:
+    def _add_scores(self, rows: int) -> None:
         known = self.baseline.relations
         if not known or not self.moments:
             return
         tallies = [self.features.get(name) for name in known.columns]
         numbers = [tally for tally in tallies if isinstance(tally, NumberTally) and tally.name not in self.absent]
         if len(numbers) == len(known.columns):
-            step = max(1, len(numbers[0].places) // RELATED_ROWS)
-            self.moments.add(np.column_stack([scores(tally.places[::step], tally.known) for tally in numbers]))
+            step = max(1, rows // RELATED_ROWS)
+            self.moments.add(np.column_stack([scores(tally.places(step), tally.known) for tally in numbers]))
 
 
 def _tally(column: Column, known: Distribution, trained: int) -> ColumnTally:
@@ -197,7 +209,9 @@ def words(given: pl.Series, column: Column) -> pl.Series:
 
 def _finite(values: pl.Series) -> pl.Series:
     """Null for what is no finite number."""
-    return values.set(~values.is_finite(), None) if values.dtype.is_float() else values
+    if not values.dtype.is_float() or math.isfinite(values.sum()):
+        return values
+    return values.set(~values.is_finite(), None)
 
 
 def _part(contract: Contract, names: list[str]) -> Contract:
