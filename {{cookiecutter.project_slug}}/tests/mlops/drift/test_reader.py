@@ -119,6 +119,17 @@ def test_an_odd_line_is_counted_and_the_others_are_read(tmp_path: Path, case: st
     assert [reason in odd for odd in found.odd] == [True]
 
 
+@pytest.mark.parametrize("left", ["endpointOutput", None])
+def test_a_call_without_an_answer_is_a_call(tmp_path: Path, left: str | None) -> None:
+    content = json.loads(record(LINE))
+    content["captureData"] = {k: v for k, v in content["captureData"].items() if k != "endpointOutput"}
+    if left:
+        content["captureData"][left] = None
+    asked, said, found = one(tmp_path, json.dumps(content))
+    assert (asked, said) == ([CELLS], [None])
+    assert (found.unread, dict(found.odd)) == (0, {"a record has no answer": 1})
+
+
 def test_a_line_that_was_cut_off_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(record(LINE) + "\n" + record(LINE)[:50])
     (batch,), found = read(tmp_path)
@@ -147,6 +158,24 @@ def test_many_files_of_several_hours_are_one_window(tmp_path: Path) -> None:
     assert sum(batch.rows.height for batch in batches) == 24
     assert (found.files, found.calls) == (25, 24)
     assert (found.first, found.last) == ("2026-01-02T00:04:05Z", "2026-01-02T23:04:05Z")
+
+
+def test_variants_and_versions_of_the_format_are_read_together(tmp_path: Path) -> None:
+    for variant, version in (("AllTraffic", "0"), ("Shadow", "1")):
+        file = tmp_path / f"endpoint/{variant}/2026/01/02/03/a.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(json.loads(record(LINE)) | {"eventVersion": version, "new": {}}) + "\n")
+    batches, found = read(tmp_path)
+    assert sum(batch.rows.height for batch in batches) == 2
+    assert (found.files, found.unread) == (2, 0)
+
+
+def test_thousands_of_small_files(tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number:05}.jsonl").write_text(record(LINE) if number % 3 else "")
+    batches, found = read(tmp_path)
+    assert sum(batch.rows.height for batch in batches) == 2000
+    assert (found.files, found.calls, found.unread) == (3000, 2000, 0)
 
 
 def test_rows_keep_the_name_of_their_call_and_their_place_in_it(tmp_path: Path) -> None:
