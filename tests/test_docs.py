@@ -364,6 +364,9 @@ def test_links_of_the_site_lead_to_places_in_it(tmp_path: Path) -> None:
     }
     source.write_text("".join(links))
     assert docs_site.page(source, "how-to/page.md", known) == "".join(links.values())
+    source.write_text("See [this](nowhere.md).\n")
+    with pytest.raises(docs_site.DeadLinkError, match=r"page.md: the link nowhere.md leads nowhere"):
+        docs_site.page(source, "how-to/page.md", known)
 
 
 def test_a_page_that_takes_something_from_another_host_is_found(tmp_path: Path) -> None:

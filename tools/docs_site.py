@@ -44,6 +44,10 @@ TAKEN = {
 NEEDS = re.compile(r"^( *)<!-- needs: (.+) -->$", re.MULTILINE)
 
 
+class DeadLinkError(Exception):
+    """A link to a file that is not there. Headings are looked for by the program that makes the site."""
+
+
 def places() -> dict[Path, str]:
     """Where each page, or folder with a page of its own, stands in the site."""
     found = {source: place for place, source in PAGES.items()}
@@ -76,6 +80,8 @@ def _linked(text: str, source: Path, place: str, known: dict[Path, str]) -> str:
         if re.match(r"[a-z]+:", link) or not name:
             return match[0]
         target = (source.parent / name).resolve()
+        if not target.exists():
+            raise DeadLinkError(f"{source}: the link {link} leads nowhere")
         if image:
             return f"![{words}]({posixpath.relpath(target.relative_to(ROOT / 'docs').as_posix(), _folder(place))})"
         if target not in known:
@@ -128,7 +134,10 @@ def main() -> None:
         if found := list(outside(SITE / "html")):
             sys.exit("error: the site takes something from another host: " + "; ".join(found[:5]))
         return
-    print(f"{gather(SITE / 'pages')} pages")
+    try:
+        print(f"{gather(SITE / 'pages')} pages")
+    except DeadLinkError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
