@@ -51,19 +51,26 @@ def exclusions(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]
 def prune(project: Path, tree: Path, patterns: list[str]) -> None:
     """Remove what the patterns match among the files of the template's tree, and the folders that are empty then.
 
-    A bake over an existing project (`--overwrite-if-exists`) must not touch what the template did not bring.
+    A bake over an existing project (`--overwrite-if-exists`) must not touch what the template did not bring: files of
+    other names, or of other content (`--skip-if-file-exists`).
     """
     ours = [path.relative_to(tree) for path in tree.rglob("*")]
     for pattern in patterns:
         for match in tree.glob(pattern.removeprefix("/")):
             for path in [match, *match.rglob("*")]:
                 copy = project / path.relative_to(tree)
-                if not copy.is_dir():
-                    copy.unlink(missing_ok=True)
+                if copy.is_file() and brought(copy, path):
+                    copy.unlink()
     for path in sorted(ours, reverse=True):  # children before their parents
         folder = project / path
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def brought(copy: Path, source: Path) -> bool:
+    """Return whether the copy in the project is the template's; of a file with Jinja, that is taken for granted."""
+    content = source.read_bytes()
+    return b"{{" in content or b"{%" in content or copy.read_bytes() == content
 
 
 def git(folder: Path, *arguments: str) -> str | None:

@@ -33,11 +33,6 @@ OPTIONS = [
     "merge_request.target=main",
     "merge_request.title=Template v1.2.0",
 ]
-KEPT = (
-    *(".copier-answers.yml", ".gitignore", ".gitlab-ci.yml", ".gitlab/ci/", "README.md", "pyproject.toml", "config/"),
-    *("pipeline.json", "src/usecase/__init__.py", "src/usecase/train.py", "tools/check_conflicts.py", NOTES),
-    *(f"src/usecase/mlops/{name}.py" for name in ("__init__", "cli", "errors", "programs", "steps", "update")),
-)
 # Stands for uv: runs the tools of this environment, and writes what the index and the SageMaker SDK would decide.
 UV = f"""#!/bin/sh
 echo "uv $*" >> "$LOG"
@@ -143,18 +138,9 @@ class Job:
 
 @pytest.fixture(scope="module")
 def started(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the template at v1.1.0 and v1.2.0, and a project born at v1.1.0. Not to be changed.
-
-    The template is cut down to what an update reads: Copier takes seconds for all of it.
-    """
+    """A folder with the template at v1.1.0 and v1.2.0, and a project born at v1.1.0. Not to be changed."""
     folder = tmp_path_factory.mktemp("started")
-    whole = folder / "whole"
-    git(template, "clone", "--quiet", str(template), str(whole))
-    for path in (whole / PROJECT_FOLDER).rglob("*"):
-        if path.is_file() and not path.relative_to(whole / PROJECT_FOLDER).as_posix().startswith(KEPT):
-            path.unlink()
-    commit(whole, "Less")
-    moved = updating.moved_on(whole, folder / "template")
+    moved = updating.moved_on(updating.cut_down(template, folder / "less"), folder / "template")
     birth = updating.at_first_version(moved, folder / "birth")
     project = updating.born("cookiecutter", birth, folder / "born", mlops_stage="basic", container="managed")
     (project / "uv.lock").write_text("first\n")
