@@ -10,9 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import polars as pl  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from flag import baseline
 from rows import make
-from usecase.mlops.baseline import drift  # type: ignore[import-not-found,import-untyped,unused-ignore]
-from usecase.mlops.baseline.profile import ColumnProfile  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 TRAINED = 100_000
 PART = 1_000_000
@@ -32,17 +31,7 @@ def main() -> None:
     for number, start in enumerate(range(0, arguments.rows, PART)):
         rows = pl.DataFrame(make(min(PART, arguments.rows - start), 1 + number))
         rows.write_parquet(folder / f"window/{number:02}.parquet")
-    profiles = [ColumnProfile(column.name, column.dtype) for column in trained.iter_columns()]
-    for profile in profiles:
-        profile.add(trained[profile.name], trained[profile.name].cast(pl.String))
-    features = {profile.name: drift.distribution(profile) for profile in profiles}
-    drift.DriftBaseline(
-        rows=TRAINED,
-        answered=0,
-        prediction=drift.Empty(missing=1),
-        features=features,
-        relations=drift.relations(trained, features),
-    ).save(folder / drift.FILE_NAME)
+    baseline(trained).save(folder / "drift_baseline.json")
     fields = [{"name": n, "type": "string" if n[0] == "c" else "number", "role": "feature"} for n in trained.columns]
     fields.append({"name": "target", "type": "boolean", "role": "target"})
     (folder / "data_contract.yaml").write_text(json.dumps({"name": "rows", "schema": {"fields": fields}}))

@@ -14,6 +14,9 @@ from shifts import LEVELS
 os.environ |= {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}
 
 
+LEARNED: dict[str, Any] = {}  # what `ours` knows of the newest training rows
+
+
 class Flagged(NamedTuple):
     """Columns that are called drifted, and whether the tool says that the data set is."""
 
@@ -24,33 +27,40 @@ class Flagged(NamedTuple):
 def ours(trained: Columns, now: Columns) -> Flagged:
     """`usecase monitor`, without files: baseline, counts, verdict."""
     import polars as pl  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    from usecase.mlops.baseline import drift  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    from usecase.mlops.baseline.profile import ColumnProfile  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from usecase.mlops.contract import Contract  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from usecase.mlops.drift.judge import judge  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from usecase.mlops.drift.reader import Found  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from usecase.mlops.drift.tally import WindowTally  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from usecase.mlops.sections import Monitoring  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    fields = [{"name": n, "type": "string" if n[0] == "c" else "number", "role": "feature"} for n in trained]
-    fields.append({"name": "target", "type": "boolean", "role": "target"})
-    contract = Contract.model_validate({"name": "rows", "schema": {"fields": fields}})
-    rows = pl.DataFrame(trained)
+    if LEARNED.get("rows") is not trained:  # the same rows come once for each case
+        fields = [{"name": n, "type": "string" if n[0] == "c" else "number", "role": "feature"} for n in trained]
+        fields.append({"name": "target", "type": "boolean", "role": "target"})
+        contract = Contract.model_validate({"name": "rows", "schema": {"fields": fields}})
+        LEARNED.update(rows=trained, contract=contract, baseline=baseline(pl.DataFrame(trained)))
+    window = WindowTally(LEARNED["baseline"], LEARNED["contract"])
+    window.add(pl.DataFrame(now))
+    found = judge(window, Found(calls=window.rows), Monitoring())
+    return Flagged({finding.column or "all rows" for finding in found.alarms}, found.verdict != "ok")
+
+
+def baseline(rows: Any) -> Any:
+    """The drift baseline of training rows: a DataFrame of polars."""
+    import polars as pl  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from usecase.mlops.baseline import drift  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from usecase.mlops.baseline.profile import ColumnProfile  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
     profiles = [ColumnProfile(column.name, column.dtype) for column in rows.iter_columns()]
     for profile in profiles:
         profile.add(rows[profile.name], rows[profile.name].cast(pl.String))
     features = {profile.name: drift.distribution(profile) for profile in profiles}
-    known = drift.DriftBaseline(
+    return drift.DriftBaseline(
         rows=rows.height,
         answered=0,
         prediction=drift.Empty(missing=1),
         features=features,
         relations=drift.relations(rows, features),
     )
-    window = WindowTally(known, contract)
-    window.add(pl.DataFrame(now))
-    found = judge(window, Found(calls=window.rows), Monitoring())
-    return Flagged({finding.column or "all rows" for finding in found.alarms}, found.verdict != "ok")
 
 
 def model_monitor(trained: Columns, now: Columns) -> Flagged:

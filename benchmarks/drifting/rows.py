@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy.typing as npt  # type: ignore[import-not-found,import-untyped,unused-ignore]
-from shifts import CATEGORIES, LEVELS, NUMBERS, SHARES, TRAINED
+from shifts import CATEGORIES, LEVELS, NUMBERS, SHARES
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
@@ -24,8 +24,3 @@ def make(rows: int, seed: int, case: str = "none") -> Columns:
         shares = [share + 0.1 if i == grown else share * (1 - 0.1 / rest) for i, share in enumerate(SHARES)]
         columns["c0"] = chance.choice(LEVELS, rows, p=shares)
     return columns
-
-
-def pair(rows: int, seed: int, case: str = "none") -> tuple[Columns, Columns]:
-    """The training rows of a seed, and a window."""
-    return make(TRAINED, 2 * seed), make(rows, 2 * seed + 1, case)
