@@ -79,9 +79,8 @@ def makefile(folder: Path) -> str:
 
 def command_fault(command: str, folders: list[Path]) -> str | None:
     """Return what is wrong with `make TARGET name=value ...`, or None when one of the folders has it all."""
-    given = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", re.sub(r"[][]", "", command.split("#")[0]))[
-        1:
-    ]  # [value=] may be left out
+    typed = re.sub(r"[][]", "", command.split("#")[0])  # brackets: what may be left out
+    given = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", typed)[1:]
     words = [word for word in given if "=" not in word]
     names = [word.partition("=")[0] for word in given if "=" in word]
     fault = None
