@@ -99,7 +99,8 @@ def word(command: str) -> str:
 def command_faults(text: str, known: Set[str], elsewhere: Mapping[str, str], all_by: str) -> Iterator[str]:
     """Yield each command that no test runs and that says no reason.
 
-    The program `aws` says it by its name. `elsewhere` has files that run a command, by its form; `all_by` those that run all commands of the page, or a need.
+    The program `aws` says it by its name. `elsewhere` has files that run a command, by its form; `all_by` those that
+    run all commands of the page, or a need.
     """
     for block in blocks(text):
         if block.kind not in SHELL:
