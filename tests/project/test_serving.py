@@ -114,6 +114,12 @@ def test_csv_out_has_a_line_per_row(service: httpx.Client) -> None:
             400,
             "column 'x': is not in the contract",
         ),
+        (
+            '{"instances": [[1, "pro"]], "parameters": [true]}',
+            "application/json",
+            400,
+            '"parameters" must be an object',
+        ),
         ("40,pro", "application/xml", 415, "send application/json, text/csv, application/jsonlines, "),
         ("40,pro\n" * 200_000, "text/csv", 413, "over 1 MB"),
     ],
@@ -140,7 +146,9 @@ def test_row_and_column_are_fields_of_the_error(service: httpx.Client) -> None:
     [("POST", "/ping", 405), ("GET", "/invocations", 405), ("GET", "/", 404), ("GET", "/x", 404)],
 )
 def test_other_routes(service: httpx.Client, method: str, path: str, status: int) -> None:
-    assert service.request(method, path).status_code == status
+    answer = service.request(method, path)
+    assert answer.status_code == status
+    assert ("allow" in answer.headers) == (status == httpx.codes.METHOD_NOT_ALLOWED)
 
 
 def test_an_answer_that_nobody_accepts(service: httpx.Client) -> None:

@@ -177,6 +177,33 @@ def test_requests_may_follow_each_other_before_an_answer(service: Service) -> No
     assert exchange(service.port, request * 3, 1).count(b"HTTP/1.1 200 OK") == 3
 
 
+def test_a_request_may_come_in_pieces(service: Service) -> None:
+    """Whether it comes whole decides which way it takes, and must not be seen in the answer."""
+    request = post("Content-Length: 6", "Connection: close")
+    whole = exchange(service.port, request)
+    for place in (1, 20, request.index(b"\r\n\r\n") + 2, len(request) - 6, len(request) - 1):
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+            connection.sendall(request[:place])
+            time.sleep(0.05)
+            connection.sendall(request[place:])
+            received = b"".join(iter(lambda link=connection: link.recv(65536), b""))  # type: ignore[misc]
+        assert received == whole
+
+
+def test_answers_come_in_the_order_of_requests(service: Service) -> None:
+    """Small ones that are answered at once, among others that take uvicorn's way."""
+    ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    large = b"40,pro\n" * 6000
+    missing = b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n"
+    small, wrong = post("Content-Length: 6"), post("Content-Length: 3", body=b"x,y")
+    many = post(f"Content-Length: {len(large)}", body=large)
+    answers = exchange(service.port, small + ping + many + small + missing + wrong + small, 3)
+    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [
+        *(b"200", b"200", b"200", b"200"),
+        *(b"404", b"400", b"200"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -186,6 +213,8 @@ def test_requests_may_follow_each_other_before_an_answer(service: Service) -> No
         (b"no http at all\r\n\r\n", b"400"),
         (post("X-Long: " + "x" * 100_000, "Content-Length: 6"), b"431"),
         (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"431"),
+        (post("Content-Length: 6") + post("X-Long: " + "x" * 100_000), b"200"),
+        (post("X-Amzn-SageMaker-Inference-Id: a\r\n b: c", "Content-Length: 6"), b"400"),
     ],
 )
 def test_what_is_no_http_is_refused(service: Service, sent: bytes, status: bytes) -> None:
@@ -399,6 +428,65 @@ def test_the_end_loses_no_request(model_dir: Path, _run: int) -> None:
         assert service.process.wait(30) == 0
     assert [lost for thread in asking for lost in thread.lost] == []
     assert all(thread.answered for thread in asking)
+
+
+def test_good_and_bad_load_leaves_nothing_behind(service: Service) -> None:
+    """For a few seconds; `benchmarks/soak.py` of the template does it for ten minutes."""
+    (worker,) = service.workers()
+    sent = [ROW, b"x", b"40,pro\n" * 9000, b"", b"[" * 5000, ROW * 3, b"4" * 1_100_000]
+
+    def ask(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(httpx.TransportError), httpx.Client(base_url=service.client.base_url) as client:
+                for body in sent:
+                    assert client.post("/invocations", content=body, headers=CSV).status_code < 500
+
+    def held() -> tuple[int, int]:
+        pages = int(Path(f"/proc/{worker}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE"), len(list(Path(f"/proc/{worker}/fd").iterdir()))
+
+    ask(1)
+    time.sleep(0.2)
+    memory, descriptors = held()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(ask, 4) for _ in range(4)]:
+            done.result()
+    time.sleep(0.2)
+    assert held()[1] <= descriptors
+    assert held()[0] - memory < 15 * 2**20
+
+
+READ_ONLY = """
+import os, sys
+
+def refuse(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        if not os.path.abspath(arguments[0]).startswith((os.environ["TMPDIR"] + os.sep, "/dev/")):
+            raise OSError(30, "Read-only file system", arguments[0])
+    elif event == "os.mkdir" and not os.path.abspath(arguments[0]).startswith(os.environ["TMPDIR"]):
+        raise OSError(30, "Read-only file system", arguments[0])
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_nothing_is_written_but_into_the_folder_for_that(model_dir: Path, tmp_path: Path) -> None:
+    """As with a read-only root file system. A library of C that writes into HOME would be seen afterwards."""
+    folder = Path(shutil.copytree(model_dir, tmp_path / "model", ignore=shutil.ignore_patterns("code")))
+    write_manifest(folder)
+    for name in ("hook", "home", "writable"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hook/sitecustomize.py").write_text(READ_ONLY)
+    before = sorted(folder.rglob("*"))
+    path = os.pathsep.join([str(tmp_path / "hook"), str(Path("src").absolute())])
+    environment = {"PYTHONPATH": path, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "writable")}
+    with running(folder, **environment) as service:
+        wishes = {"instances": [[40, "pro"]], "parameters": {"explanation": True}}
+        assert service.client.post("/invocations", json=wishes).status_code == httpx.codes.OK
+        assert service.client.post("/invocations", content=ROW, headers=CSV).status_code == httpx.codes.OK
+    assert sorted(folder.rglob("*")) == before
+    assert not any((tmp_path / "home").rglob("*"))
 
 
 def test_batch_keeps_a_place_for_a_row_without_answer(model_dir: Path) -> None:

@@ -177,6 +177,8 @@ class Service:
         if invoked:
             self._count(reply, time.perf_counter() - started, request_id)
         fields = self._fields(reply, headers)
+        if reply.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            fields.append((b"allow", ", ".join(ROUTES[path]).encode()))
         if self.draining:
             fields.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": int(reply.status), "headers": fields})

@@ -139,8 +139,11 @@ def _parameters(body: bytes) -> Options:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         return PLAIN  # said when the rows are read
-    words = content.get("parameters") if isinstance(content, dict) and "instances" in content else None
-    return Options.read(words) if isinstance(words, dict) else PLAIN
+    if not isinstance(content, dict) or not {"instances", "parameters"} <= set(content):
+        return PLAIN
+    if not isinstance(content["parameters"], dict):
+        raise RequestError('"parameters" must be an object of names and true or false')
+    return Options.read(content["parameters"])
 
 
 def _first_by_row(faults: list[Fault]) -> dict[int, Fault]:

@@ -7,6 +7,8 @@ from usecase.mlops.contract import Column, Contract
 from usecase.mlops.serving.answers import OPTION_NAMES_IN_ORDER
 from usecase.mlops.serving.request import ANSWERED, CSV, JSON, JSON_LINES, NPY, NPZ, PARQUET
 
+CELL = {"type": ["string", "number", "boolean", "null"]}  # of a column that is not looked at
+INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
 TYPES = {"integer": "integer", "number": "number", "boolean": "boolean"}
 STATUSES = {
     "400": "The rows break the contract, or the body is no such format",
@@ -25,7 +27,7 @@ def openapi_document(contract: Contract, version: str) -> dict[str, Any]:
     properties = {column.name: _schema(column, contract) for column in contract.features}
     record = {
         "type": "object",
-        "properties": properties | {column.name: True for column in contract.table.fields if column.role != "feature"},
+        "properties": properties | {column.name: CELL for column in contract.table.fields if column.role != "feature"},
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -39,7 +41,10 @@ def openapi_document(contract: Contract, version: str) -> dict[str, Any]:
             "instances": {
                 "type": "array",
                 "minItems": 1,
-                "items": {"anyOf": [{"$ref": "#/components/schemas/Record"}, {"$ref": "#/components/schemas/Values"}]},
+                "anyOf": [
+                    {"items": {"$ref": "#/components/schemas/Record"}},
+                    {"items": {"$ref": "#/components/schemas/Values"}},
+                ],
             },
             "parameters": {"type": "object", "properties": wishes},
         },
@@ -105,6 +110,10 @@ def _schema(column: Column, contract: Contract) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": TYPES.get(column.type, "string")}
     if not limits.required:
         schema["type"] = [schema["type"], "null"]
+    if column.type == "integer":
+        schema |= {"format": "int64", **INT64}
+    if column.type == "string" and limits.required:
+        schema |= {"pattern": r"\S", "not": {"enum": contract.table.missing_values}}
     if column.type in ("date", "datetime") and column.format == "default":
         schema["format"] = "date" if column.type == "date" else "date-time"
     if column.description:
