@@ -40,9 +40,9 @@ def test_an_input_that_the_model_looks_at_more_is_named(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "note"),
     [
-        ("no archive", "not_available", "holds no model.tar.gz"),
-        ("no importance", "not_available", "holds no importance.json"),
-        ("odd importance", "not_available", "holds no importance.json"),
+        ("no archive", "not_available", "no model.tar.gz"),
+        ("no importance", "not_available", "no importance.json"),
+        ("odd importance", "not_available", "no importance.json"),
         ("damaged archive", "not_available", "cannot be unpacked"),
         ("another contract", "not_available", "the contract has changed"),
         ("few rows", "insufficient_data", "499 rows, 500 are needed"),

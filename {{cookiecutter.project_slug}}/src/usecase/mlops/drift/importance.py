@@ -104,7 +104,9 @@ def measure(version: Path, sample: Sample, contract: Contract, minimum_rows: int
     archive = version / ARCHIVE
     then = known(version)
     if not then or not archive.exists():
-        return Importance("not_available", f"{version} holds no {ARCHIVE if then else IMPORTANCE} of a version")
+        return Importance(
+            "not_available", f"no {ARCHIVE if then else IMPORTANCE} of a version lies beside the baseline"
+        )
     rows = sample.typed(contract)
     if rows.height < minimum_rows:
         return Importance("insufficient_data", f"{rows.height:,} rows, {minimum_rows:,} are needed", rows.height)
