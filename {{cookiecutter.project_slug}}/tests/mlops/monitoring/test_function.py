@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from drift.people import GROUPED
 from moto.s3.models import s3_backends
 
 from usecase.mlops.baseline.drift import FILE_NAME
@@ -58,6 +59,17 @@ def test_drift_is_reported_and_told(monitor: Monitor, capsys: Told) -> None:
     page = monitor.s3.get_object(Bucket=CAPTURED, Key=f"{folder}/report.html")
     assert page["ContentType"].startswith("text/html")
     assert b"<svg" in page["Body"].read()
+
+
+def test_gaps_between_groups_are_in_the_report(monitor: Monitor) -> None:
+    known = json.load(monitor.s3.get_object(Bucket=ARTIFACTS, Key=BASELINE)["Body"])
+    grouped = json.dumps(known | {"contract": GROUPED.model_dump(mode="json")})
+    monitor.s3.put_object(Bucket=ARTIFACTS, Key=BASELINE, Body=grouped)
+    monitor.traffic(900)
+    assert monitor.look()["verdict"] == "ok"
+    gaps = monitor.report()["groups"]
+    assert {gap["column"] for gap in gaps} == {column.name for column in GROUPED.protected} != set()
+    assert all(0 <= gap["gap"] < 0.3 for gap in gaps if gap["gap"] is not None)
 
 
 def test_metrics_stand_at_the_end_of_their_window(monitor: Monitor, capsys: Told) -> None:

@@ -26,6 +26,7 @@ from usecase.mlops.baseline.drift import FILE_NAME, DriftBaseline
 from usecase.mlops.baseline.model_monitor import VIOLATIONS
 from usecase.mlops.capture import VARIANT
 from usecase.mlops.contract import Contract
+from usecase.mlops.drift.groups import GroupTally
 from usecase.mlops.drift.judge import Finding, Judged, judge, worst
 from usecase.mlops.drift.reader import Found, read_calls
 from usecase.mlops.drift.report import PAGE, REPORT, Report, emf
@@ -194,10 +195,12 @@ def _compared(
     bucket, prefix = _place(f"{variables.capture_uri.rstrip('/')}/{VARIANT}")
     traffic = Traffic(s3, bucket, prefix, window, variables.grace_minutes)
     tally, found, total = WindowTally(known, contract), Found(), 0.0
+    groups = GroupTally(tally)
     with explained(f"s3://{bucket}/{prefix}"):
         for batch in read_calls(traffic.lines(patience, found), contract, found, (window.start, window.end)):
             tally.add(batch.rows)
             tally.add_answers(batch.answers)
+            groups.add(batch.rows, batch.answers)
             numbers = batch.answers[PREDICTION].cast(pl.Float64, strict=False)
             total += float(np.nansum(numbers.set(numbers.is_infinite(), None).to_numpy()))
     coverage = traffic.coverage
@@ -219,6 +222,7 @@ def _compared(
         read=found,
         judged=judged,
         limits=limits,
+        gaps=groups.gaps({}),
         span=window,
         version=variables.version,
         coverage=coverage,
