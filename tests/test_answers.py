@@ -47,7 +47,8 @@ def questions_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a template with the real questions and one file: answers are judged before any file is read."""
     folder = tmp_path_factory.mktemp("questions") / "template"
     whole = copy_of_working_tree(folder / "whole")
-    for name in ("cookiecutter.json", "copier.yml", "rules.jinja", "organisation.jinja", "local_extensions.py", "hooks"):
+    rules = [path.name for path in whole.glob("*.jinja")]
+    for name in ("cookiecutter.json", "copier.yml", "local_extensions.py", "hooks", *rules):
         (whole / name).rename(folder / name)
     project = folder / PROJECT_FOLDER
     project.mkdir()

@@ -9,7 +9,7 @@ import copier
 import yaml
 from jinja2 import Environment
 from packaging.version import Version
-from pathspec import PathSpec
+from pathspec import GitIgnoreSpec
 
 from baking import PROJECT_FOLDER, ROOT, bake, commit, copy_of_working_tree, git, release
 
@@ -170,9 +170,9 @@ def conflicts(project: Path) -> set[str]:
     return set(git(project, "diff", "--name-only", "--diff-filter=U").splitlines())
 
 
-def yours() -> PathSpec:
+def yours() -> GitIgnoreSpec:
     """Return what an update never touches: starter code, what is generated, and settings."""
     spec = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     rendered = [Environment().from_string(entry).render(_copier_operation="update") for entry in spec["_exclude"]]
     born_with = [Environment().from_string(entry).render(_copier_operation="copy") for entry in spec["_exclude"]]
-    return PathSpec.from_lines("gitignore", [*({*rendered} - {*born_with}), *spec["_skip_if_exists"]])
+    return GitIgnoreSpec.from_lines([*({*rendered} - {*born_with}), *spec["_skip_if_exists"]])

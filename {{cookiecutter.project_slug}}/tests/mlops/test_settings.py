@@ -155,10 +155,10 @@ def test_beside_a_lock_everything_may_change(tmp_path: Path) -> None:
     [("locked: [network.nats]", "network.nats has no value"), ("locked: network.nat", "give a list of keys")],
 )
 def test_a_lock_that_would_lock_nothing_is_refused(locked: str, problem: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"organisation.yaml: locked: {problem}"):
+    with pytest.raises(UserError, match=rf"organisation\.yaml: locked: {problem}"):
         of_organisation(tmp_path, "", locked)
 
 
 def test_no_environment_locks(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="dev.yaml over defaults.yaml: locked: unknown key"):
+    with pytest.raises(UserError, match=r"dev\.yaml over defaults\.yaml: locked: unknown key"):
         of_organisation(tmp_path, "locked: []")

@@ -43,8 +43,8 @@ def make_repository(say: Callable[[str], None]) -> None:
         git(Path(), "commit", "--quiet", "-m", "Start from the template")
     except UserError as error:
         say(
-            f"git: repository without a commit: {error}. Mend that (for want of an identity: `git config --global user.name"
-            " NAME`, and user.email), then `git commit -m 'Start from the template'`"
+            f"git: repository without a commit: {error}. Mend that (an identity: `git config --global user.name NAME`,"
+            " and user.email), then `git commit -m 'Start from the template'`"
         )
     else:
         say("git: repository with a first commit")
