@@ -83,7 +83,7 @@ def _linked(text: str, source: Path, place: str, known: dict[Path, str]) -> str:
         if not target.exists():
             raise DeadLinkError(f"{source}: the link {link} leads nowhere")
         if image:
-            return f"![{words}]({posixpath.relpath(target.relative_to(ROOT / 'docs').as_posix(), _folder(place))})"
+            return f"![{words}]({posixpath.relpath(f'assets/{target.name}', _folder(place))})"
         if target not in known:
             return words
         shown = _title(target) if words.endswith(".md") else words
@@ -117,6 +117,8 @@ def gather(folder: Path) -> int:
     for place, make in MADE.items():
         (folder / place).write_text(make(), encoding="utf-8")
     shutil.copytree(ROOT / "docs/assets", folder / "assets", dirs_exist_ok=True)
+    for picture in (ROOT / "benchmarks").rglob("*.png"):
+        shutil.copy(picture, folder / "assets")
     return len(pages) + len(MADE)
 
 
