@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from aws.conftest import REGION
+from aws.conftest import ACCOUNT, REGION
 from moto.backup.models import backup_backends
 from moto.cloudwatch.models import cloudwatch_backends
 
@@ -18,7 +18,7 @@ from usecase.mlops.maturity.evidence import Evidence, Unseen
 from usecase.mlops.maturity.score import CHECKS
 from usecase.mlops.settings import Settings
 
-from .conftest import ACCOUNT, Account, put_record
+from .conftest import Account, put_record
 
 OUTSIDE = ("executed", "approved_in_aws", "deployed", "in_service", "notified", "recorded", "versioned", "restorable")
 

@@ -91,8 +91,8 @@ def watched(seen: Evidence) -> Finding:
     """By the monitor on this machine."""
     if seen.in_ci:
         return unseen(NO_MACHINE)
-    windows = seen.local_json("monitor/history.json").get("windows") or []
-    if windows:
+    windows = seen.local_json("monitor/history.json").get("windows")
+    if isinstance(windows, list) and windows:
         return yes(f"{len(windows)} windows in {LOCAL}/monitor")
     return no(f"no window in {LOCAL}/monitor", "`make monitor data=FOLDER`")
 
@@ -102,9 +102,10 @@ def labelled(seen: Evidence) -> Finding:
     """Quality in service is measured, not assumed."""
     if seen.in_ci:
         return unseen(NO_MACHINE)
-    if counted := seen.local_json("feedback/quality.json").get("labels"):
-        return yes(f"{LOCAL}/feedback: {', '.join(f'{number} {name}' for name, number in counted.items())}")
-    return no(f"no labels in {LOCAL}/feedback", "`make feedback data=FOLDER labels=FILE`")
+    measured = seen.local_json("feedback/quality.json").get("quality")
+    if isinstance(measured, list) and measured:
+        return yes(f"{LOCAL}/feedback/quality.json: metrics of labelled traffic")
+    return no(f"no metric of labelled traffic in {LOCAL}/feedback", "`make feedback data=FOLDER labels=FILE`")
 
 
 @SECURITY.check("basic", 3, "The data has a class, and every column a verdict on personal data")
