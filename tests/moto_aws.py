@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.awslambda.models import LambdaFunction
 from moto.budgets.responses import BudgetsResponse
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.responses import CloudWatchResponse
@@ -330,6 +331,19 @@ def keep_tags(original: Call) -> Callable[..., None]:
     return call
 
 
+def keep_said(original: Call) -> Callable[..., Any]:
+    """Let a function know where its failures and its log go, which moto drops, now and when it is changed."""
+
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        given = [part for part in (*arguments, *named.values()) if isinstance(part, dict)]
+        said = {name: spec[name] for spec in given for name in ("DeadLetterConfig", "LoggingConfig") if name in spec}
+        self.said = getattr(self, "said", {}) | said
+        found = original(self, *arguments, **named)
+        return found | self.said if isinstance(found, dict) else found
+
+    return call
+
+
 def metrics_of_buckets(original: Call) -> Callable[..., Any]:
     """Keep the request metrics of a bucket, which moto has not."""
 
@@ -352,6 +366,8 @@ def metrics_of_buckets(original: Call) -> Callable[..., Any]:
 
 
 replace(S3Response, "_bucket_response", metrics_of_buckets)
+for method in ("__init__", "get_configuration", "update_configuration"):
+    replace(LambdaFunction, method, keep_said)
 for direction in ("ingress", "egress"):
     replace(SecurityGroupBackend, f"authorize_security_group_{direction}", keep_description)
 setattr(SecurityGroupRule, "description", property(lambda rule: DESCRIPTIONS.get(rule.id)))  # noqa: B010

@@ -73,6 +73,8 @@ DATA = 'module.bucket["data"]'
 SSE = "aws_s3_bucket_server_side_encryption_configuration"
 DEFAULT = "rule.0.apply_server_side_encryption_by_default.0"
 CONFIG = "aws_sagemaker_endpoint_configuration"
+FUNCTION = "aws_lambda_function"
+QUALITY = "aws_sagemaker_data_quality_job_definition"
 FEDERATED = {"Federated": "arn:aws:iam::333333333333:oidc-provider/gitlab.com"}
 PROJECT = {"gitlab.com:aud": "https://gitlab.com", "gitlab.com:sub": "project_path:data/churn:ref_type:branch:ref:main"}
 
@@ -258,4 +260,53 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "locks that are lost": ("bootstrap/account", put("aws_dynamodb_table", "point_in_time_recovery.0.enabled", False)),
     "locks that are deleted": ("bootstrap/account", put("aws_dynamodb_table", "deletion_protection_enabled", False)),
     "plain locks": ("bootstrap/account", put("aws_dynamodb_table", "server_side_encryption", [])),
+    "an old Python": ("serving", put(FUNCTION, "runtime", "python3.8")),
+    "windows get lost": ("serving", put(FUNCTION, "dead_letter_config", [])),
+    "a plain environment": ("serving", put(FUNCTION, "kms_key_arn", None)),
+    "two at a time": ("serving", put(FUNCTION, "reserved_concurrent_executions", -1)),
+    "nobody's function": ("serving", put(FUNCTION, "tags_all", {})),
+    "a schedule that loses": ("serving", put("aws_scheduler_schedule", "target.0.dead_letter_config", [])),
+    "the monitor reads all buckets": (
+        "serving",
+        policy("aws_iam_role_policy", address="monitor", Action="s3:GetObject", Resource="*"),
+    ),
+    "the monitor does anything": ("serving", policy("aws_iam_role_policy", address="monitor", Action="s3:*")),
+    "any account's function": (
+        "serving",
+        policy(
+            "aws_iam_role",
+            "assume_role_policy",
+            address="monitor",
+            Action="sts:AssumeRole",
+            Principal={"Service": "lambda.amazonaws.com"},
+        ),
+    ),
+    "a plain queue of windows": ("serving", put("aws_sqs_queue", "kms_master_key_id", None, "monitor")),
+    "a plain log of the monitor": ("serving", put("aws_cloudwatch_log_group", "kms_key_id", None, "monitor")),
+    "drift that nobody hears of": ("serving", put("aws_cloudwatch_composite_alarm", "alarm_actions", [], "drift")),
+    "a monitor with internet": (
+        "serving",
+        put(QUALITY, "network_config.0.enable_network_isolation", False),
+    ),
+    "a monitor outside": ("serving", put(QUALITY, "network_config.0.vpc_config", [])),
+    "a monitor in the clear": (
+        "serving",
+        put(QUALITY, "network_config.0.enable_inter_container_traffic_encryption", False),
+    ),
+    "plain disks of a monitor": (
+        "serving",
+        put(QUALITY, "job_resources.0.cluster_config.0.volume_kms_key_id", None),
+    ),
+    "plain reports": ("serving", put(QUALITY, "data_quality_job_output_config.0.kms_key_id", None)),
+    "plain lines": ("serving", put("aws_kinesis_firehose_delivery_stream", "server_side_encryption.0.key_arn", None)),
+    "an open bus": (
+        "platform",
+        policy(
+            "aws_cloudwatch_event_bus_policy",
+            Principal="*",
+            Action="events:PutEvents",
+            Resource="arn:aws:events:eu-west-1:3:event-bus/x",
+        ),
+    ),
+    "askings get lost": ("platform", put("aws_cloudwatch_event_target", "dead_letter_config", [], "retrain")),
 }

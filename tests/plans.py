@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import delivery
 from delivery import run, tool
 
@@ -26,19 +28,37 @@ people:
 gateway: { enabled: true }
 studio: { enabled: true, user_profiles: [ada], mlflow: true }
 governance: { backup: true }
+monitoring:
+  model_monitor:
+    data_quality: true
+    model_quality: true
+    bias: true
+    explainability: true
+    ground_truth_uri: s3://churn-prod-data-333333333333/churn/labels
+    analysis_config_uri: s3://churn-prod-artifacts-333333333333/churn/clarify/config.json
+  log_shipping: { opensearch_domain_arn: "arn:aws:es:eu-west-1:333333333333:domain/logs" }
+retraining: { on_new_data: true, schedule: "cron(0 3 1 * ? *)" }
 """
-PACKAGE = "arn:aws:sagemaker:eu-west-1:{account}:model-package/churn-{environment}/7"
-ROOTS = {
+PACKAGE = "arn:aws:sagemaker:eu-west-1:{account}:model-package/{project}-{environment}/7"
+ROOTS: dict[str, dict[str, Any]] = {
     "bootstrap/account": {},
     "bootstrap/usecase": {},
     "platform": {},
-    "serving": {"model_package_arn": PACKAGE},
+    "serving": {
+        "model_package_arn": PACKAGE,
+        "baseline_uri": "s3://{project}-{environment}-artifacts-{account}/registry/{project}-{environment}/0a1b2c3d",
+        "monitor_package": {
+            "bucket": "{project}-{environment}-artifacts-{account}",
+            "key": "{project}/monitor/0a1b2c3d/monitor.zip",
+        },
+    },
 }
 
 
-def repository(folder: Path) -> Path:
+def repository(folder: Path, **answers: str) -> Path:
     """A repository whose roots can be planned in each environment; in prod with everything switched on."""
-    made = delivery.bake(folder, mlops_stage="full", aws_region="eu-west-1", gitlab_group="data", **ACCOUNTS)
+    given = ACCOUNTS | {"mlops_stage": "full", "aws_region": "eu-west-1", "gitlab_group": "data"} | answers
+    made = delivery.bake(folder, **given)
     with (made / "config/prod.yaml").open("a") as settings:
         settings.write(SWITCHES)
     for name in ("dev", "qa"):
@@ -49,19 +69,27 @@ def repository(folder: Path) -> Path:
     return made
 
 
-def planned(project: Path, root: str, environment: str, provider: dict[str, str]) -> Plan:
-    """The plan of one root in an environment."""
+def filled(value: Any, place: dict[str, str]) -> Any:
+    """A variable with the names of a place."""
+    if isinstance(value, dict):
+        return {name: filled(inner, place) for name, inner in value.items()}
+    return value.format(**place)
+
+
+def planned(project: Path, root: str, environment: str, provider: dict[str, str], **more: object) -> Plan:
+    """The plan of one root in an environment, with more variables than the root needs."""
     folder = project / "terraform" / root
     account = ACCOUNTS[f"aws_account_{environment}"]
-    place = {"account": account, "environment": environment}
-    variables: dict[str, Any] = {name: text.format(**place) for name, text in ROOTS[root].items()}
+    slug = yaml.safe_load((project / "config/defaults.yaml").read_text(encoding="utf-8"))["project"]
+    place = {"account": account, "environment": environment, "project": slug}
+    variables = {name: filled(value, place) for name, value in ROOTS[root].items()}
     if root == "serving":
         text = (project / "terraform/tests/facts.json").read_text()
         for old in {part for part in text.replace('"', ":").split(":") if part.isdigit() and len(part) == 12}:
             text = text.replace(old, account).replace("-dev-", f"-{environment}-")
-        variables["platform"] = json.loads(text) | {"model_package_group": f"churn-{environment}"}
+        variables["platform"] = json.loads(text) | {"model_package_group": f"{slug}-{environment}"}
     (folder / "given.auto.tfvars.json").write_text(
-        json.dumps({"environment": environment, "offline": True, **variables})
+        json.dumps({"environment": environment, "offline": True, **variables, **more})
     )
     steps = [["init"], ["plan", "-out=out.tfplan"], ["show", "-json", "out.tfplan"]]
     for step in steps:

@@ -4,12 +4,17 @@ Each environment is built, found unchanged by a second plan, given a first versi
 and taken down.
 """
 
+import base64
+import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import boto3
 import pytest
 
 import delivery
@@ -109,10 +114,25 @@ def package(environment: str, version: int) -> str:
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/churn-{environment}/{version}"
 
 
+def monitoring(facts: dict[str, Any], aws: str) -> dict[str, Any]:
+    """Variables of the monitor, whose code lies in the bucket of the platform."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as writer:
+        writer.writestr("usecase/mlops/monitoring/function.py", "def handler(event, context): ...\n")
+    bucket, key = facts["artifact_bucket"], "churn/monitor/0a1b2c3d/monitor.zip"
+    nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody", "region_name": REGION}
+    boto3.client("s3", endpoint_url=aws, **nobody).put_object(Bucket=bucket, Key=key, Body=code.getvalue())
+    sha256 = base64.b64encode(hashlib.sha256(code.getvalue()).digest()).decode()
+    return {
+        "baseline_uri": f"s3://{bucket}/registry/churn/0a1b2c3d",
+        "monitor_package": {"bucket": bucket, "key": key, "sha256": sha256},
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_an_environment_is_built_released_to_and_taken_down(
-    environment: str, project: Path, moto_provider: dict[str, str]
+    environment: str, project: Path, moto_provider: dict[str, str], aws: str
 ) -> None:
     stack = Stack(project, environment, moto_provider)
     stack.apply("platform")
@@ -121,10 +141,12 @@ def test_an_environment_is_built_released_to_and_taken_down(
 
     stack.apply("serving", platform=facts)  # no version yet: nothing to make, and no error
     assert stack.outputs("serving").get("endpoint_name") is None
-    stack.apply("serving", platform=facts, model_package_arn=package(environment, 1))
-    stack.assert_unchanged("serving", platform=facts, model_package_arn=package(environment, 1))
+    monitor = monitoring(facts, aws)
+    stack.apply("serving", platform=facts, model_package_arn=package(environment, 1), **monitor)
+    stack.assert_unchanged("serving", platform=facts, model_package_arn=package(environment, 1), **monitor)
+    assert stack.outputs("serving")["monitor_function_name"] == f"churn-{environment}-monitor"
     first = stack.outputs("serving")
-    said = stack.apply("serving", platform=facts, model_package_arn=package(environment, 2))
+    said = stack.apply("serving", platform=facts, model_package_arn=package(environment, 2), **monitor)
     second = stack.outputs("serving")
     assert second["endpoint_name"] == first["endpoint_name"]  # changed in place: no moment without an endpoint
     assert second["endpoint_config_name"] != first["endpoint_config_name"]

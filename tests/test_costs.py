@@ -43,6 +43,7 @@ FREE = (
         "aws_appautoscaling_",
     ),
     *("aws_backup_plan", "aws_backup_selection", "aws_budgets_budget", "aws_wafv2_web_acl_", "aws_api_gateway_"),
+    *("aws_lambda_function_event_", "aws_scheduler_", "aws_cloudformation_stack", "aws_cloudwatch_log_s"),
     *("aws_config_configuration_", "aws_config_delivery_channel", "aws_signer_", "terraform_data"),
 )
 COUNTED = ["aws_kms_key", "aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm", "aws_cloudwatch_dashboard"]
@@ -55,8 +56,9 @@ def made(plans: Plans, *roots: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def units(values: dict[str, Any]) -> int:
-    """What one resource counts for: an alarm is charged by the metrics that it looks at."""
-    return sum("metric" in query and bool(query["metric"]) for query in values.get("metric_query") or []) or 1
+    """What one resource counts for: an alarm is charged by its metrics; a usual course has bounds too."""
+    metrics = sum("metric" in query and bool(query["metric"]) for query in values.get("metric_query") or []) or 1
+    return metrics * (3 if values.get("threshold_metric_id") else 1)
 
 
 @pytest.mark.slow

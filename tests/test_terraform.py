@@ -219,6 +219,43 @@ FAULTS = {
         "one subnet": ("length(distinct(var.settings.subnet_ids)) >= 2", "true", MISSED),
         "a tiny block": ("(1[6-9]|2[0-2])$", "(1[6-9]|2[0-9])$", MISSED),
     },
+    ("modules/monitor", "main.tf"): {
+        "two at a time": (
+            "reserved_concurrent_executions = 1",
+            "reserved_concurrent_executions = 2",
+            "judge one window twice",
+        ),
+        "a time of its own": (
+            "<aws.scheduler.scheduled-time>",
+            "<aws.scheduler.attempt-number>",
+            "a second try looks at the same one",
+        ),
+        "a plain environment": (
+            "kms_key_arn   = var.platform.log_kms_key_arn",
+            "",
+            "environment, log and queue must be encrypted",
+        ),
+    },
+    ("modules/monitor", "roles.tf"): {
+        "all captures": ('["capture"]}/*"', '["capture"]}*"', "no other objects, logs and queues"),
+        "the model too": ("/*.json", "/*", "no other objects, logs and queues"),
+    },
+    ("modules/monitor", "alarms.tf"): {
+        "one window is enough": ('" AND "', '" OR "', "drift is told when both hold"),
+        "silence is fine": ('"breaching"', '"notBreaching"', "no report is a reason for alarm"),
+    },
+    ("platform", "monitoring.tf"): {
+        "anybody tells": (
+            '{ ArnEquals = { "aws:PrincipalArn" = local.forward_roles } }',
+            "{}",
+            "may tell|Unsupported attribute",
+        ),
+        "names of objects as a reason": (
+            'reason = "data <time>"',
+            'reason = "data <key>"',
+            "nothing that others have written",
+        ),
+    },
     ("platform", "registry.tf"): {
         "tags that move": ("IMMUTABLE", "MUTABLE", "must never move"),
         "no image scan": ("scan_on_push = true", "scan_on_push = false", "must be scanned"),
@@ -318,6 +355,22 @@ def test_by_default_nothing_in_the_network_costs_while_idle(planned: Callable[[s
     assert [address for address in dev if "aws_vpc_endpoint.s3" in address]
     costly = ("aws_nat_gateway", "aws_eip", "aws_vpc_endpoint.interface")
     assert not [address for address in dev if any(kind in address for kind in costly)]
+
+
+CFN_LINT = "cfn-lint==1.58.0"
+
+
+@pytest.mark.slow
+def test_cloudformation_takes_the_stack_of_model_monitor(tmp_path: Path) -> None:
+    """By the schemas of its resources, which the linter brings along; a property that there is not is found."""
+    template = SOURCE / "modules/model_monitor/stack.yaml"
+    planted = tmp_path / "planted.yaml"
+    planted.write_text(template.read_text().replace("ProblemType: !Ref", "TypeOfProblem: !Ref"))
+    words = [tool("uv"), "run", "--no-project", "--python", sys.executable, "--with", CFN_LINT, "cfn-lint", "--regions"]
+    done = run(*words, "eu-central-1", "us-east-1", "--", template, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    found = run(*words, "us-east-1", "--", planted, cwd=tmp_path)
+    assert "'TypeOfProblem' was unexpected" in found.stdout
 
 
 REFUSED = {

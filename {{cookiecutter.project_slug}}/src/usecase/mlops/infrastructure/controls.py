@@ -16,6 +16,7 @@ from usecase.mlops.infrastructure.statements import Statement, bounded, knows_no
 MINIMUM_LOG_DAYS = 365
 # Services that do not say for whose resources they take a role, or not on all of their ways.
 WITHOUT_SOURCE = {"apigateway.amazonaws.com", "backup.amazonaws.com", "cloudtrail.amazonaws.com"}
+PYTHONS = ("python3.12", "python3.13")
 REQUIRED_TAGS = {"Project", "Environment", "Owner"}
 
 
@@ -443,7 +444,48 @@ def _controls() -> Iterator[Control]:
     yield Control(
         "own", table, "must be encrypted with a key of its own", _is("server_side_encryption.0.enabled", True)
     )
-    for kind in (bucket, key, model, config, "aws_sagemaker_endpoint", role):
+    function = "aws_lambda_function"
+    yield Control("Lambda.2", function, "must run on a Python that AWS supports", _is("runtime", *PYTHONS))
+    yield Control("own", function, "must keep what it cannot end", _is_set("dead_letter_config.0.target_arn"))
+    yield Control("own", function, "must encrypt its environment with a key of its own", _is_set("kms_key_arn"))
+    yield Control("own", function, "must have a bound of its own", _between("reserved_concurrent_executions", 1, 100))
+    yield Control(
+        "own", "aws_scheduler_schedule", "must keep what it cannot start", _is_set("target.0.dead_letter_config.0.arn")
+    )
+    yield Control("own", "aws_cloudwatch_event_bus_policy", "must not be open to everyone", _said(_has_no_public_allow))
+    monitored = "aws_sagemaker_data_quality_job_definition"
+    yield Control(
+        "own",
+        monitored,
+        "must run isolated, in the VPC",
+        _all(_is("network_config.0.enable_network_isolation", True), _is_set("network_config.0.vpc_config.0.subnets")),
+    )
+    yield Control(
+        "own",
+        monitored,
+        "must encrypt what its containers say",
+        _is("network_config.0.enable_inter_container_traffic_encryption", True),
+    )
+    yield Control(
+        "own",
+        monitored,
+        "must encrypt its volumes and reports",
+        _all(
+            _is_set("job_resources.0.cluster_config.0.volume_kms_key_id"),
+            _is_set("data_quality_job_output_config.0.kms_key_id"),
+        ),
+    )
+    yield Control(
+        "DataFirehose.1",
+        "aws_kinesis_firehose_delivery_stream",
+        "must be encrypted with a key of its own",
+        _all(
+            _is("server_side_encryption.0.key_type", "CUSTOMER_MANAGED_CMK"),
+            _is_set("server_side_encryption.0.key_arn"),
+        ),
+    )
+    yield Control("own", "aws_cloudwatch_composite_alarm", "must tell somebody", _is_set("alarm_actions"))
+    for kind in (bucket, key, model, config, "aws_sagemaker_endpoint", role, function):
         yield Control("own", kind, "must say whose it is, by tags", _unless(_of_account, _tagged))
 
 

@@ -29,6 +29,15 @@ NO_RESOURCE = (
 )
 # The calls of MLflow itself, on one server: AWS names some forty, and each version of MLflow has others.
 WHOLE = "sagemaker-mlflow:*"
+# Reading that shows data or secrets, not settings, by the beginning of its name.
+OF_DATA = (
+    "dynamodb:GetItem",
+    "logs:GetLogEvents",
+    "s3:GetObject",
+    "secretsmanager:GetSecretValue",
+    "sqs:ReceiveMessage",
+    "ssm:GetParameter",
+)
 READING = ("Describe", "Get", "List", "View", "Validate", "GET")
 
 
@@ -103,7 +112,9 @@ def bounded(statement: Statement) -> bool:
 def knows_no_resource(statement: Statement) -> bool:
     """Whether each action has no resource, or only reads settings."""
     return all(
-        action.startswith(NO_RESOURCE) or action.partition(":")[2].startswith(READING) for action in statement.actions
+        action.startswith(NO_RESOURCE)
+        or (action.partition(":")[2].startswith(READING) and not action.startswith(OF_DATA))
+        for action in statement.actions
     )
 
 
