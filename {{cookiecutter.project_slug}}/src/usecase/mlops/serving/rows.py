@@ -96,7 +96,7 @@ def _read_csv(body: bytes, header: bool | None, features: Sequence[str], keep_bl
         return Rows(rows)
     if len(rows) == 1:
         raise RequestError("the body has a header but no rows")
-    return Rows(rows[1:], _once(first))
+    return Rows(rows[1:], _once(first, "the header"))
 
 
 def _read_json_numbers(body: bytes) -> Rows | None:
@@ -136,7 +136,7 @@ def _split_frame(content: dict[str, Any]) -> Rows | None:
         raise RequestError('"columns" must be a list of column names')
     if not isinstance(data, list) or not data or not all(isinstance(row, list) for row in data):
         raise RequestError('"data" must be a list of rows, each a list of values, with at least one row')
-    return Rows(data, _once(names), _only_numbers(data, names))
+    return Rows(data, _once(names, '"columns"'), _only_numbers(data, names))
 
 
 def _records(records: list[Any]) -> Rows:
@@ -192,15 +192,15 @@ def _count_keys(content: Any) -> int:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _once([name for name, _ in pairs])
+    _once([name for name, _ in pairs], "an object")
     return dict(pairs)
 
 
-def _once(names: list[str]) -> list[str]:
+def _once(names: list[str], where: str) -> list[str]:
     """The column names, each there once. Raises RequestError."""
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise RequestError(f"the header names {twice!r} twice", column=twice)
+        raise RequestError(f"{where} names {twice!r} twice", column=twice)
     return names
 
 

@@ -28,7 +28,7 @@ from usecase.mlops.problems import (
     wrong_type,
 )
 from usecase.mlops.serving.request import RequestError
-from usecase.mlops.serving.rows import Cell, Rows
+from usecase.mlops.serving.rows import SEPARATORS, Cell, Rows
 from usecase.mlops.serving.times import time_reader
 
 Numbers = npt.NDArray[np.float64]
@@ -167,6 +167,10 @@ class Validator:
         else:
             some = ", ".join(self.names[:5]) + (", ..." if len(self.names) > 5 else "")
             wanted = f"the contract has {width} feature{'s' if width > 1 else ''}: {some}"
+        if has == 1 and isinstance(cells[row][0], str):
+            wanted += "".join(
+                f"; cells end with a comma, not {said}" for sign, said in SEPARATORS.items() if sign in cells[row][0]
+            )
         return Fault(Problem("", f"row {row + 1} has {has} cells, {wanted}", row + 1, rows=len(wrong)), wrong)
 
 
