@@ -26,6 +26,16 @@ def test_prometheus_reads_counts_labels_and_buckets() -> None:
     assert r'usecase_validation_errors_total{column="a\"b\n"} 1' in lines
 
 
+def test_many_values_are_counted_as_one_by_one() -> None:
+    values = [number / 97 for number in range(100)]
+    one_by_one, at_once = Metrics(), Metrics()
+    for value in values:
+        one_by_one.observe(metrics.PROBABILITY, value)
+    at_once.observe(metrics.PROBABILITY, *values)
+    buckets = [[line for line in m.prometheus().splitlines() if "_bucket" in line] for m in (one_by_one, at_once)]
+    assert buckets[0] == buckets[1]
+
+
 def test_cloudwatch_is_told_what_is_new() -> None:
     counted = Metrics()
     counted.add(metrics.REQUESTS, 3, label="200")

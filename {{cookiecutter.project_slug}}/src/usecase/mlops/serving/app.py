@@ -111,7 +111,9 @@ class _Asked:
 
     def is_quick(self, body: bytes) -> bool:
         """Whether rows are answered in less time than it takes to change threads."""
-        return len(body) <= SMALL_BODY and not self.options.explanation and b"explanation" not in body
+        if len(body) > SMALL_BODY or self.options.explanation:
+            return False
+        return b"x" not in body or b"explanation" not in body  # one letter is found in a twentieth of the time
 
 
 class Service:

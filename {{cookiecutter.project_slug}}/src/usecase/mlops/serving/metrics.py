@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 NAMESPACE = "usecase/serving"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 TENTHS = tuple(number / 10 for number in range(1, 11))
+FEW = 20  # values, which Python counts faster than numpy
 MAX_SERIES = 200  # per metric, against labels that clients choose
 
 
@@ -66,8 +69,12 @@ class Metrics:
     def observe(self, metric: Metric, *values: float) -> None:
         """Lay values into their buckets."""
         buckets, bounds = self._buckets[metric], metric.buckets
-        for value in values:
-            buckets[bisect_left(bounds, value)] += 1
+        if len(values) < FEW:
+            for value in values:
+                buckets[bisect_left(bounds, value)] += 1
+        else:
+            for place, number in enumerate(np.bincount(np.searchsorted(bounds, values)).tolist()):
+                buckets[place] += number
         self._sums[metric] += sum(values)
 
     def prometheus(self) -> str:

@@ -3,11 +3,14 @@
 Most requests are right, so each rule first asks about all values of a column at once and looks for the rows only then.
 """
 
+import contextlib
 import math
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -115,11 +118,11 @@ class Validator:
     def _as_matrix(self, rows: Rows) -> Valid | None:
         """The rows as n x features, unless something about them has to be said."""
         places = self._places(None if rows.names is None else tuple(rows.names))
+        width = len(rows.names) if rows.names is not None else len(self.names)
         try:
-            numbers: Numbers = np.array(rows.rows, np.float64)
+            numbers = _numbers(rows.rows, width)
         except (ValueError, OverflowError):
             return None
-        width = len(rows.names) if rows.names is not None else len(self.names)
         if numbers.ndim != 2 or numbers.shape[1] != width:
             return None
         if rows.names is not None:
@@ -283,6 +286,15 @@ class _ColumnCheck:
         except (ValueError, OverflowError):
             return False
         return True
+
+
+def _numbers(rows: Sequence[Any], width: int) -> Numbers:
+    """The rows as an array, None as NaN. Raises ValueError, OverflowError."""
+    if set(map(len, rows)) == {width}:
+        with contextlib.suppress(struct.error):  # a cell is None; else this takes half of numpy's time
+            flat = struct.pack(f"{len(rows) * width}d", *chain.from_iterable(rows))
+            return np.frombuffer(flat).reshape(len(rows), width)
+    return np.array(rows, np.float64)
 
 
 def _reader(column: Column) -> Read:
