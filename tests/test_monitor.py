@@ -157,6 +157,7 @@ def test_the_monitor_of_aws_needs_its_zip_alone(team: Team, tmp_path: Path) -> N
     size = sum(file.stat().st_size for file in (tmp_path / "code").rglob("*") if file.is_file())
     assert 200e6 < size < 262_144_000  # what Lambda takes
     assert not (tmp_path / "code/usecase/train.py").exists()
+    assert [path.name for path in (tmp_path / "code/botocore/data").iterdir() if path.is_dir()] == ["s3"]
 
     team.run("python", "-c", ROWS, "600", "0.8", "7", "lambda.csv")
     (baseline,) = team.project.glob(".local/registry/*/1/drift_baseline.json")

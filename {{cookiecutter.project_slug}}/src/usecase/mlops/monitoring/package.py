@@ -27,7 +27,7 @@ GROUP = "monitoring"  # of dependencies, in pyproject.toml
 MODULES = ("*.py", "aws/__init__.py", "aws/errors.py", "baseline/*", "drift/*.py", "monitoring/*.py")
 MAX_BYTES = 262_144_000  # of the unpacked files, layers included ("Lambda quotas", AWS Lambda Developer Guide)
 # Of the libraries: what is for tests, type checkers and compilers, and the models of AWS's other services.
-UNUSED = ("tests", "*.pyi", "*.pxd", "*.h", "*.a", "examples-1.json", *INSTALLER_FILES)
+UNUSED = (".*", "tests", "*.pyi", "*.pxd", "*.h", "*.a", "examples-1.json", *INSTALLER_FILES)
 SERVICE_MODELS, SERVICES = ("botocore", "data"), ("s3",)
 MOMENT = (1980, 1, 1, 0, 0, 0)  # of every file in the zip: the first that the format knows
 
