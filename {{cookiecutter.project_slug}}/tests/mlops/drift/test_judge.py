@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from drift.people import CONTRACT, NAMES, answers, baseline, rows
-from usecase.mlops.baseline.drift import DriftBaseline
+from usecase.mlops.baseline.drift import DriftBaseline, bins
 from usecase.mlops.check import as_text
 from usecase.mlops.drift.judge import Finding, Judged, judge
 from usecase.mlops.drift.reader import Found
-from usecase.mlops.drift.tally import WindowTally
+from usecase.mlops.drift.tally import NumberTally, WindowTally
 from usecase.mlops.sections import Monitoring
 
 COUNT = 2000
@@ -40,6 +40,17 @@ def test_the_same_people_are_ok(seed: int, text: bool) -> None:
     found = judged(asked, answers(COUNT, seed))
     assert (found.verdict, found.alarms) == ("ok", [])
     assert {finding.column for finding in found.findings} >= {*NAMES, "left", "probability"}
+
+
+def test_a_window_is_counted_as_its_baseline_was() -> None:
+    window, asked = WindowTally(BASELINE, CONTRACT), rows(COUNT)
+    window.add(asked)
+    for name in ("age", "weight", "joined"):
+        tally = window.features[name]
+        assert isinstance(tally, NumberTally)
+        places = bins(asked[name], tally.known)
+        assert tally.counts.tolist() == np.bincount(places[places >= 0], minlength=len(tally.counts)).tolist()
+        assert tally.present == tally.counts.sum()
 
 
 def where(share: float, values: pl.Expr, other: pl.Expr) -> pl.Expr:
