@@ -63,12 +63,11 @@ def _is_limited(contract: Contract, name: str) -> bool:
 @DATA.check("basic", 1, "Source and licence of the data are written down")
 def documented(seen: Evidence) -> Finding:
     """The sample's are; those of other data only a person can write."""
-    file = (seen.contract.path or "").rpartition("/")[2]
+    name = seen.contract.path.rstrip("/").rpartition("/")[2] or seen.contract.name
     if _is_sample(seen):
-        return unneeded("that of the sample is")
-    if file and file in seen.text("data/README.md"):
-        return yes(f"data/README.md tells of {file}")
-    name = file or "your data"
+        return unneeded("those of the sample are")
+    if name in seen.text("data/README.md"):
+        return yes(f"data/README.md tells of {name}")
     return no(f"data/README.md does not name {name}", f"write source and licence of {name} into data/README.md")
 
 

@@ -99,7 +99,7 @@ def _next_steps(maturity: Maturity) -> Iterator[str]:
     if not steps:
         yield "Nothing that was seen is missing."
         return
-    yield f"## The next of {len(steps)} steps"
+    yield f"## Next steps, of {len(steps)}"
     yield ""
     yield "The lowest stage first, because a level wants all below it; then what adds most, with what waits for it."
     yield ""
