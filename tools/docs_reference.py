@@ -284,13 +284,9 @@ def _steps(steps: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:
 
 def metrics() -> str:
     """Metrics of models, of the service, of the monitor, and alarms."""
-    module = import_module("usecase.mlops.serving.metrics")
+    namespace, service = _service_metrics()
     quality = [
         (task.replace("_", " "), code(name), "less" if error else "more") for task, name, error in _model_metrics()
-    ]
-    service = [
-        (code(f"usecase_{metric.name}"), code(metric.cloudwatch), metric.kind, metric.help, code(metric.label))
-        for metric in module.METRICS
     ]
     text = (TREE / "terraform/modules/alarms/main.tf").read_text(encoding="utf-8")
     rule = r'^    ([\w-]+) = \[.*?metric = "?([\w.]+)"?.*?about += "([^"]+)"'
@@ -313,7 +309,7 @@ def metrics() -> str:
     )
     about_service = prose(
         "`GET /metrics` for Prometheus; in AWS lines of the log that CloudWatch reads, in the namespace",
-        f"`{module.NAMESPACE}`.",
+        f"`{namespace}`.",
     )
     about_monitor = prose(
         "Lines of `metrics.jsonl` in CloudWatch's Embedded Metric Format, in the namespace `usecase/monitor`.",
@@ -331,6 +327,28 @@ def metrics() -> str:
         f"## Of the drift monitor\n{about_monitor}{table(('metric', 'of'), _monitor_metrics())}\n"
         f"## Alarms\n{about_alarms}{table(('alarm', 'metric', 'goes off when'), alarms)}"
     )
+
+
+def _service_metrics() -> tuple[str, list[tuple[str, ...]]]:
+    """The namespace, and name, name in CloudWatch, kind, help and label of each metric of serving/metrics.py.
+
+    Read, since what it imports is too heavy for a page.
+    """
+    tree = ast.parse((TREE / "src/usecase/mlops/serving/metrics.py").read_text(encoding="utf-8"))
+    rows: list[tuple[str, ...]] = []
+    namespace = ""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        value = node.value
+        if node.targets[0].id == "NAMESPACE":
+            namespace = ast.literal_eval(value)
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "Metric":
+            name, kind_of, _, about, *label = map(ast.literal_eval, value.args)
+            # as `Metric.cloudwatch` says it
+            cloudwatch = "".join(word.title() for word in name.removesuffix("_total").split("_"))
+            rows.append((code(f"usecase_{name}"), code(cloudwatch), kind_of, about, code("".join(label))))
+    return namespace, rows
 
 
 def _model_metrics() -> Iterator[tuple[str, str, bool]]:
