@@ -46,7 +46,7 @@ def environments(folder: Path, peers: Path) -> dict[str, Path]:
     return found
 
 
-def calibrate(pythons: dict[str, Path], seeds: int, sizes: list[int], picture: Path) -> None:
+def calibrate(pythons: dict[str, Path], seeds: dict[str, int], sizes: list[int], picture: Path) -> None:
     """Print how often each tool calls drift, without and with it, and draw it."""
     print("## False alarms and power\n")
     print(f"{NUMBERS + CATEGORIES} columns, 5,000 training rows; a data set is flagged when a column is.\n")
@@ -56,7 +56,7 @@ def calibrate(pythons: dict[str, Path], seeds: int, sizes: list[int], picture: P
     found: list[dict[str, Any]] = []
     for tool, python in pythons.items():
         rows = [str(rows) for rows in ROWS[tool] if rows in sizes]
-        command: Command = [python, SCRIPTS / "run.py", tool, "--seeds", str(seeds), "--rows", *rows]
+        command: Command = [python, SCRIPTS / "run.py", tool, "--seeds", str(seeds[tool]), "--rows", *rows]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for entry in tally(tool, done.stdout.splitlines()):
             found.append(entry)
@@ -124,16 +124,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="20 seeds, windows of 500 rows, up to a million rows")
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--peer-seeds", type=int, default=200, help="of Evidently and NannyML, which take longer")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
     parser.add_argument("--peer-rows", type=int, default=1_000_000, help="only up to so many are given to Evidently")
     parser.add_argument("--peers", type=Path, help="folder that keeps the peers' environments for the next run")
     parser.add_argument("--picture", type=Path, default=SCRIPTS / "calibration.png")
     arguments = parser.parse_args()
-    seeds, sizes, rows, picture = arguments.seeds, [500, 1000, 5000], arguments.rows, arguments.picture
+    sizes, rows, picture = [500, 1000, 5000], arguments.rows, arguments.picture
+    seeds = dict.fromkeys(ROWS, arguments.seeds) | dict.fromkeys(PEERS, arguments.peer_seeds)
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.quick:
-            seeds, sizes, rows, picture = 20, [500], [10_000, 1_000_000], Path(scratch) / "calibration.png"
+            seeds = dict.fromkeys(ROWS, 20)
+            sizes, rows, picture = [500], [10_000, 1_000_000], Path(scratch) / "calibration.png"
         peers = (arguments.peers or Path(scratch)).resolve()
         pythons = environments(Path(scratch), peers)
         calibrate(pythons, seeds, sizes, picture)

@@ -33,7 +33,7 @@ def bars(axes: Any, found: list[dict[str, Any]], groups: list[str], value: Any) 
             if entry["tool"] == tool and (share := value(entry, label)) is not None
         ]
         drawn = axes.bar(*zip(*shown, strict=True), WIDTH * 0.92, color=COLOURS[tool], label=name)
-        axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=1, color="#5c636e")
+        axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=1, color="#1d2026")
     axes.set_xticks(range(len(groups)), groups)
     axes.set_ylim(0, 112)
     axes.set_yticks(range(0, 101, 20))
@@ -49,11 +49,11 @@ def main() -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4), width_ratios=(1, 1.7), layout="constrained", dpi=110)
     labels = [f"{size:,}" for size in sizes]
     bars(left, found, labels, lambda entry, label: entry["sets"] if f"{entry['rows']:,}" == label else None)
-    left.axhline(5, color="#1d2026", linewidth=1, linestyle=(0, (4, 3)))
+    left.axhline(5, color="#1d2026", linewidth=1, linestyle=(0, (4, 3)), zorder=0.8)
     left.set(title="Windows without drift that are called drift", xlabel="rows of the window", ylabel="% of windows")
     cases = list(found[0]["power"])
     bars(right, found, cases, lambda entry, case: entry["power"][case] if entry["rows"] == sizes[0] else None)
-    right.axhline(95, color="#1d2026", linewidth=1, linestyle=(0, (4, 3)))
+    right.axhline(95, color="#1d2026", linewidth=1, linestyle=(0, (4, 3)), zorder=0.8)
     right.set(title=f"Drift that is found, in {sizes[0]:,} rows", ylabel="% of windows")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(NAMES), frameon=False)
     figure.savefig(Path(sys.argv[1]))
