@@ -114,6 +114,16 @@ def test_the_lock_names_no_index() -> None:
 
 
 @pytest.mark.slow
+def test_the_lock_is_what_make_lock_writes(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", LOCK):
+        shutil.copy(baking.ROOT / name, tmp_path)
+    command = ["make", "--old-file", ".venv/ready", f"BIN={Path(tool('uv')).parent}", "lock"]
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / LOCK).read_text() == (baking.ROOT / LOCK).read_text()
+
+
+@pytest.mark.slow
 def test_the_bill_of_materials_lists_the_whole_lock(tmp_path: Path) -> None:
     """By the command of `make audit`; the program holds it against CycloneDX's schema."""
     done = run(
