@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -115,16 +116,19 @@ def package(environment: str, version: int) -> str:
 
 
 def monitoring(facts: dict[str, Any], aws: str) -> dict[str, Any]:
-    """Variables of the monitor, whose code lies in the bucket of the platform."""
+    """Variables of the monitor, whose code lies in a bucket of its own: those of the platform refuse plain HTTP."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as writer:
         writer.writestr("usecase/mlops/monitoring/function.py", "def handler(event, context): ...\n")
-    bucket, key = facts["artifact_bucket"], "churn/monitor/0a1b2c3d/monitor.zip"
+    bucket, key = "code-of-the-monitor", "churn/monitor/0a1b2c3d/monitor.zip"
     nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody", "region_name": REGION}
-    boto3.client("s3", endpoint_url=aws, **nobody).put_object(Bucket=bucket, Key=key, Body=code.getvalue())
+    s3 = boto3.client("s3", endpoint_url=aws, **nobody)
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=bucket, Key=key, Body=code.getvalue())
     sha256 = base64.b64encode(hashlib.sha256(code.getvalue()).digest()).decode()
     return {
-        "baseline_uri": f"s3://{bucket}/registry/churn/0a1b2c3d",
+        "baseline_uri": f"s3://{facts['artifact_bucket']}/registry/churn/0a1b2c3d",
         "monitor_package": {"bucket": bucket, "key": key, "sha256": sha256},
     }
 
