@@ -12,8 +12,8 @@ import pytest
 from baseline_cases import TASKS, WORDS, Case, make_case, use_own_handlers
 
 from usecase.mlops.baseline import plots
-from usecase.mlops.baseline.words import SECTIONS, Words
 from usecase.mlops.baseline.sagemaker_card import MAX_CHARACTERS, ModelCard
+from usecase.mlops.baseline.words import SECTIONS, Words
 from usecase.mlops.errors import UserError
 
 VOID = {"meta", "br"}
