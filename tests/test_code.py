@@ -12,7 +12,7 @@ import baking
 
 SOURCE = baking.ROOT / baking.PROJECT_FOLDER / "src" / "usecase"
 COMPILING = {"pipeline.py", "mlops/steps.py", "mlops/sdk.py", "mlops/compile.py"}
-AWS = ("mlops/aws/", "mlops/delivery/", "mlops/infrastructure/")
+AWS = ("mlops/aws/", "mlops/delivery/", "mlops/infrastructure/", "mlops/monitoring/")
 DEFINITION = json.loads((baking.ROOT / baking.PROJECT_FOLDER / "pipeline.json").read_text())
 
 

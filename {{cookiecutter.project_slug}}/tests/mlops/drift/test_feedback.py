@@ -115,6 +115,15 @@ def test_labelled_requests_become_rows_to_train_on(folder: Path) -> None:
     assert learned["left"].to_list() == truth()["label"].head(10).to_list()
 
 
+def test_a_table_of_answered_rows_needs_no_number_of_the_row(tmp_path: Path) -> None:
+    """Answers that a batch wrote into a table are calls of one row each."""
+    said = answers(400).select(pl.col("prediction").replace_strict({True: "yes", False: "no"}, return_dtype=pl.String))
+    table = tmp_path / "answered.csv"
+    pl.concat([truth().select("inference_id"), rows(400), said], how="horizontal").write_csv(table)
+    merged = merge(table, write(tmp_path, truth().head(10)), CONTRACT)
+    assert training_rows(merged, table, CONTRACT)["left"].to_list() == truth()["label"].head(10).to_list()
+
+
 def test_numbers_have_labels_too(tmp_path: Path) -> None:
     fields = [*FIELDS[:-1], {"name": "cost", "type": "number", "role": "target"}]
     contract = Contract.model_validate({"name": "people", "schema": {"fields": fields}})

@@ -62,11 +62,7 @@ def read_labels(path: Path, contract: Contract) -> tuple[pl.DataFrame, int]:
             raise UserError(
                 f"{path}: has no column {absent[0]!r}: labels need {ID} and {LABEL}, and may have {ROW}, {TIME}"
             )
-        known = batch.with_columns(
-            pl.col(ROW) if ROW in batch.columns else pl.lit("1").alias(ROW),
-            pl.col(TIME) if TIME in batch.columns else pl.lit("").alias(TIME),
-        )
-        text = known.select(
+        text = _with_keys(batch).select(
             pl.col(name).cast(pl.String).fill_null("").str.strip_chars() for name in (*KEY, LABEL, TIME)
         )
         typed = as_type(text[LABEL].alias(contract.target.name), contract.target)
@@ -151,9 +147,9 @@ def training_rows(merged: Merged, data: Path, contract: Contract) -> pl.DataFram
     The rule: a row is used when its label is settled; the newest request of a key counts.
     """
     keyed = [
-        batch.rows.select(pl.all().cast(pl.String)).hstack(batch.keys.select(KEY))
+        batch.rows.select(pl.all().cast(pl.String)).hstack(_with_keys(batch.keys).select(KEY))
         for batch in read_traffic(data, contract, Found())
-        if set(KEY) <= set(batch.keys.columns)
+        if ID in batch.keys.columns
     ]
     if not keyed:
         raise UserError(f"{data}: holds no calls with an inference id: labels cannot be joined")
@@ -170,13 +166,17 @@ def _answered(data: Path, contract: Contract) -> Iterator[pl.DataFrame]:
     for batch in read_traffic(data, contract, Found()):
         if ID not in batch.keys.columns or PREDICTION not in batch.answers.columns:
             raise UserError(f"{data}: holds no {ID} and {PREDICTION}: labels cannot be joined")
-        keys = batch.keys.with_columns(
-            pl.col(ROW) if ROW in batch.keys.columns else pl.lit("1").alias(ROW),
-            pl.col(TIME) if TIME in batch.keys.columns else pl.lit("").alias(TIME),
-        )
         groups = batch.rows.select(pl.col(name).cast(pl.String) for name in protected if name in batch.rows.columns)
         answers = batch.answers.select(pl.all().cast(pl.String))
-        yield pl.concat([keys, answers, groups], how="horizontal").filter(pl.col(PREDICTION).is_not_null())
+        yield pl.concat([_with_keys(batch.keys), answers, groups], how="horizontal").filter(pl.col(PREDICTION).is_not_null())
+
+
+def _with_keys(table: pl.DataFrame) -> pl.DataFrame:
+    """`table` with a number of the row, the first of its call, and a time, blank, where it has none."""
+    return table.with_columns(
+        pl.col(ROW) if ROW in table.columns else pl.lit("1").alias(ROW),
+        pl.col(TIME) if TIME in table.columns else pl.lit("").alias(TIME),
+    )
 
 
 def _nothing(contract: Contract) -> pl.DataFrame:
