@@ -41,6 +41,7 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("COOKIECUTTER_CONFIG", str(home / "cookiecutter.yaml"))
         patch.setenv("COPIER_SETTINGS_PATH", str(home / "copier.yaml"))
         patch.setenv("COPIER_CACHE_DIR", str(home / "copier"))
+        patch.setenv("UV_COMPILE_BYTECODE", "0")  # of all libraries: takes longer than what most tests run of them
         # A make that a test starts is no part of the make that started the tests, and no token of ours is for a test.
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "GITLAB_TOKEN"):
             patch.delenv(name, raising=False)
