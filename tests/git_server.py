@@ -55,6 +55,18 @@ class GitServer:
         return allowed
 
 
+def read_body(request: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request, in chunks too: so git sends what is larger than its http.postBuffer."""
+    if "chunked" not in request.headers.get("Transfer-Encoding", ""):
+        return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+    body = b""
+    while size := int(request.rfile.readline(), 16):
+        body += request.rfile.read(size)
+        request.rfile.readline()
+    request.rfile.readline()
+    return body
+
+
 @contextmanager
 def serving(root: Path) -> Iterator[GitServer]:
     """A server on a free port of this machine."""
@@ -71,7 +83,7 @@ def serving(root: Path) -> Iterator[GitServer]:
             """Say nothing."""
 
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = read_body(self)
             address = urlsplit(self.path)
             if not served.allows(address.path, self.headers.get("Authorization", "")):
                 self.send_response(401)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from git_server import read_body
 from gitlab_contract import FREE, PREMIUM, documented, fault
 
 TOKEN = "glpat-of-these-tests"
@@ -353,7 +354,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         fake, address = self.fake, urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = read_body(self)
         if fake.always:
             return self.reply(fake.always[0], fake.always[1].encode())
         if fake.limited > 0:  # rest: "429 Too Many Requests", with Retry-After
