@@ -114,6 +114,8 @@ def test_a_version_is_copied_with_its_image_and_the_copy_is_deployed(
     monkeypatch.setattr(
         Repository, "of_ecr", lambda _, address: Repository(places[address[:12]], "AWS", "password", scheme="http")
     )
+    with (repository / "config/qa.yaml").open("a") as file:
+        file.write("\nmonitoring: {enabled: false}\n")  # its code would be built from uv.lock
     terraform.plans("platform", aws_route_table=["create"])
     _, out, err = usecase("ci", "deliver", "--env", "qa", "--model", package.arn)
     assert "has no model in its state" in err, err  # this Terraform applies nothing
