@@ -75,7 +75,7 @@ def locked_libraries(target: Path, python: str, root: Path, *chosen: str) -> Non
         "pip install",
         *("--target", str(target.absolute()), "--python", sys.executable),
         *("--python-version", python, "--python-platform", PLATFORM, "--only-binary", ":all:", "--no-deps"),
-        *("--require-hashes", "--no-compile-bytecode", "--requirements", str(requirements.absolute())),
+        *("--require-hashes", "--requirements", str(requirements.absolute())),
         root=root,
     )
     shutil.rmtree(target / "bin", ignore_errors=True)  # scripts that name the Python of this machine
@@ -86,8 +86,10 @@ def _uv(command: str, *arguments: str, root: Path) -> None:
     uv = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=str(root / ".uv" / "bin"))
     if uv is None:
         raise UserError("uv is not installed: `make setup` brings it")
+    # The same bytes each time; as a variable, since uv refuses the option beside a variable of the user's.
+    env = {**os.environ, "UV_COMPILE_BYTECODE": "0"}
     finished = subprocess.run(
-        [uv, "--quiet", *command.split(), *arguments], cwd=root, capture_output=True, text=True, check=False
+        [uv, "--quiet", *command.split(), *arguments], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     if finished.returncode:
         words = " ".join(re.sub(r"[^ -~]+", " ", finished.stderr).split())  # without the tree that uv draws
