@@ -168,7 +168,8 @@ def _answered(data: Path, contract: Contract) -> Iterator[pl.DataFrame]:
             raise UserError(f"{data}: holds no {ID} and {PREDICTION}: labels cannot be joined")
         groups = batch.rows.select(pl.col(name).cast(pl.String) for name in protected if name in batch.rows.columns)
         answers = batch.answers.select(pl.all().cast(pl.String))
-        yield pl.concat([_with_keys(batch.keys), answers, groups], how="horizontal").filter(pl.col(PREDICTION).is_not_null())
+        told = pl.concat([_with_keys(batch.keys), answers, groups], how="horizontal")
+        yield told.filter(pl.col(PREDICTION).is_not_null())
 
 
 def _with_keys(table: pl.DataFrame) -> pl.DataFrame:
