@@ -454,4 +454,4 @@ if importlib.util.find_spec("usecase.mlops.drift"):
     importlib.import_module("usecase.mlops.drift.commands").add_to(app)
     importlib.import_module("usecase.mlops.monitoring.commands").add_to(app)
 else:
-    _comes_with("full", "monitor", "monitor-bundle", "feedback", "retrain")
+    _comes_with("full", "monitor", "monitor-bundle", "feedback", "challenge", "retrain")
