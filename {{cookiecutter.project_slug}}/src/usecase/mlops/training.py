@@ -170,6 +170,8 @@ def _wait_for(tracker: RabitTracker) -> None:
     """The tracker ends when every host has said goodbye. When one is lost, the training itself says so."""
     with suppress(xgb.core.XGBoostError):
         tracker.wait_for()
+    with suppress(xgb.core.XGBoostError):  # which says it again, and would do so as a traceback out of __del__
+        tracker.free()
 
 
 class _Files(xgb.DataIter):
