@@ -20,9 +20,10 @@ from cases import ACCEPTED, GOOD, REFUSED
 COOKIECUTTER: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 COPIER: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = [name for name in COPIER if not name.startswith("_") and name != "cookiecutter"]
-# For the tools' commands in the fast tests; the slow ones run the whole table.
+# For the tools' commands in the fast tests; the slow ones run a value of each rule of each question.
 SAMPLE_VALUES = ["../../escape", "churn\n", "Churn 🚀", "{{ 7 * 7 }}", "foo", "000000000000", "team.git"]
 SAMPLE = [case for case in REFUSED if case[1] in SAMPLE_VALUES]
+RULES = list({(name, rule): (name, value, rule) for name, value, rule in REFUSED}.values())
 
 
 def case_id(value: object) -> str:
@@ -158,8 +159,10 @@ def test_commands_refuse(tool: str, case: tuple[str, str, str], questions_only: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0]}-{case_id(case[1])}")
-def test_commands_refuse_all(tool: str, case: tuple[str, str, str], questions_only: Path, workplace: Path) -> None:
+@pytest.mark.parametrize("case", RULES, ids=lambda case: f"{case[0]}-{case_id(case[1])}")
+def test_commands_refuse_by_every_rule(
+    tool: str, case: tuple[str, str, str], questions_only: Path, workplace: Path
+) -> None:
     check_command(tool, case, questions_only, workplace)
 
 
