@@ -13,14 +13,15 @@ module "model" {
   source = "../modules/model"
   count  = local.released
 
-  name               = local.name
-  environment        = var.environment
-  package_arn        = var.model_package_arn
-  registry           = local.registry
-  role_arn           = var.platform.inference_role_arn
-  isolated           = local.mode != "serverless"
-  subnet_ids         = var.platform.subnet_ids
-  security_group_ids = var.platform.security_group_ids
+  name                  = local.name
+  environment           = var.environment
+  package_arn           = var.model_package_arn
+  container_environment = var.container_environment
+  registry              = local.registry
+  role_arn              = var.platform.inference_role_arn
+  isolated              = local.mode != "serverless"
+  subnet_ids            = var.platform.subnet_ids
+  security_group_ids    = var.platform.security_group_ids
 }
 
 module "shadow_model" {

@@ -23,6 +23,13 @@ variable "model_package_arn" {
   default     = null
 }
 
+variable "container_environment" {
+  description = "Environment variables of the container: with signing.in_container the public key and the version's signature."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "platform" {
   description = "Facts of terraform/platform, as it writes them to the SSM parameter /<project>/<environment>/platform."
   type = object({

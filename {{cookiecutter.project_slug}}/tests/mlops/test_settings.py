@@ -95,6 +95,7 @@ def test_a_key_without_a_value_is_not_given(tmp_path: Path) -> None:
         ("aws_access: {auth: runner_role}", "aws_access: auth: runner_role needs runner_role_arn, the ARN of"),
         ("aws_access: {sub_claims: ref, approve_role: true}", "aws_access: approve_role needs sub_claims: tier"),
         ("shadow: {model_package_arn: churn/3}", "shadow.model_package_arn: String should match pattern"),
+        ("signing: {in_container: true}", "signing: in_container: true needs enabled: true"),
         ("training_environment: local", "training_environment: Input should be 'dev', 'qa' or 'prod'"),
     ],
 )

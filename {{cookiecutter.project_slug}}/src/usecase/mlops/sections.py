@@ -92,17 +92,21 @@ class AwsAccess(Section):
 class Signing(Section):
     """Signatures of versions: with `enabled`, only a version whose signature `public_key` confirms is deployed.
 
-    `key` signs: the ARN of a KMS key (ECC_NIST_P256, SIGN_VERIFY), or a PEM file. `public_key` is a PEM file.
+    `key` signs: the ARN of a KMS key (ECC_NIST_P256, SIGN_VERIFY), or a PEM file. `public_key` is a PEM file. With
+    `in_container` the prediction service compares the files once more where they are, before it loads any of them.
     """
 
     enabled: bool = False
     key: str = ""
     public_key: str = ""
+    in_container: bool = False
 
     @model_validator(mode="after")
     def _can_be_checked(self) -> "Signing":
         if self.enabled and not self.public_key:
             raise ValueError("enabled: true needs public_key, a PEM file such as config/signing.pub")
+        if self.in_container and not self.enabled:
+            raise ValueError("in_container: true needs enabled: true")
         return self
 
 

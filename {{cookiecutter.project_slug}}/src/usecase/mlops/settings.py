@@ -224,6 +224,12 @@ class Settings(Section):
         project, environment = given.get("project"), given.get("environment")
         return given | {"model_package_group": project if environment == "local" else f"{project}-{environment}"}
 
+    @model_validator(mode="after")
+    def _own_container_checks(self) -> "Settings":
+        if self.signing.in_container and self.container != "own":
+            raise ValueError("signing.in_container: AWS's image reads no signature: take it out")
+        return self
+
     @field_validator("aws_account", mode="before")
     @classmethod
     def _account_is_text(cls, value: Any) -> Any:

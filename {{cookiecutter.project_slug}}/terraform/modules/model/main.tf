@@ -5,7 +5,9 @@ locals {
 # Renewed whenever SageMaker needs a new model. Its id makes names unique: the model before must be able to stay, because a
 # roll-out that SageMaker takes back goes on with it, and it may be deployed again meanwhile.
 resource "terraform_data" "release" {
-  triggers_replace = [var.package_arn, var.role_arn, var.isolated, sort(var.subnet_ids), sort(var.security_group_ids)]
+  triggers_replace = [
+    var.package_arn, var.role_arn, var.isolated, sort(var.subnet_ids), sort(var.security_group_ids), var.container_environment
+  ]
 
   lifecycle {
     create_before_destroy = true
@@ -19,6 +21,7 @@ resource "aws_sagemaker_model" "this" {
 
   primary_container {
     model_package_name = var.package_arn
+    environment        = var.container_environment
   }
 
   dynamic "vpc_config" {

@@ -51,6 +51,18 @@ variable "environment" {
   nullable    = false
 }
 
+variable "container_environment" {
+  description = "Environment variables of the container, beside those of the version. No secrets: SageMaker shows them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name, value in var.container_environment : length(value) <= 1024])
+    error_message = "container_environment: SageMaker takes 1,024 characters of a value at most."
+  }
+}
+
 variable "role_arn" {
   description = "Role of the container."
   type        = string

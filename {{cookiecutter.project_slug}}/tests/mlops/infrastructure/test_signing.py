@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 from aws.conftest import REGION
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from usecase.mlops.errors import UserError
+from usecase.mlops.serving.manifest import write_manifest
+from usecase.mlops.serving.signature import check_signature
 
 from .conftest import Account, FakeTerraform
 
@@ -47,7 +52,7 @@ def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, nothing))
 
 
-def switch_on(key: str, usecase: Usecase, environment: str = "dev") -> None:
+def switch_on(key: str, usecase: Usecase, environment: str = "dev", **more: bool) -> None:
     """As a person does it: the key, its public half in a file, then the switch."""
     settings = Path(f"config/{environment}.yaml")
     account = settings.read_text()
@@ -55,7 +60,7 @@ def switch_on(key: str, usecase: Usecase, environment: str = "dev") -> None:
     status, out, err = usecase("registry", "public-key", "--env", environment)
     assert status == 0, err
     Path("config/signing.pub").write_text(out)
-    signing = {"key": key, "enabled": True, "public_key": "config/signing.pub"}
+    signing = {"key": key, "enabled": True, "public_key": "config/signing.pub", **more}
     settings.write_text(f"{account}\nsigning: {json.dumps(signing)}\n")
 
 
@@ -85,6 +90,50 @@ def test_only_a_signed_version_is_deployed(
     status, out, err = usecase("deploy", "--version", "1", "--yes")
     assert (status, err) == (0, "")
     assert f"verified: config-1 serves {version}" in out
+
+
+def archive(folder: Path) -> bytes:
+    """A model.tar.gz with the manifest that a container compares."""
+    model = folder / "model"
+    model.mkdir()
+    (model / "model.ubj").write_bytes(MODEL)
+    write_manifest(model)
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as packed:
+        packed.add(model, arcname=".")
+    return (folder / "model.tar.gz").read_bytes()
+
+
+def test_the_container_is_told_what_it_confirms(
+    account: Account, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase, repository: Path, tmp_path: Path
+) -> None:
+    content = archive(tmp_path)
+    put_model(aws, content)
+    version = account.version(ModelDataSha256=hashlib.sha256(content).hexdigest())
+    switch_on(in_kms(aws, repository), usecase, in_container=True)
+    assert usecase("registry", "sign", "1")[0] == 0
+    account.serve(version, "config-1")
+    terraform.plans("serving", **CHANGE)
+    terraform.state("serving", endpoint_name="churn-dev", endpoint_config_name="config-1", model_name="config-1")
+    assert usecase("deploy", "--version", "1", "--yes")[0] == 0
+    told = [call["values"][0]["container_environment"] for call in terraform.called("serving", "plan")]
+    assert usecase("plan", "--root", "serving")[0] == 0
+    told += [call["values"][0]["container_environment"] for call in terraform.called("serving", "plan")][1:]
+    assert len(told) == 2
+    assert told[0] == told[1]  # else each plan would want another model
+    check_signature(tmp_path / "model", told[0]["MODEL_PUBLIC_KEY"], told[0]["MODEL_SIGNATURE"])
+    (tmp_path / "model" / "handlers.py").write_text("# put in later\n")
+    with pytest.raises(UserError, match=r"handlers\.py"):
+        check_signature(tmp_path / "model", told[0]["MODEL_PUBLIC_KEY"], told[0]["MODEL_SIGNATURE"])
+
+
+def test_a_signature_that_no_container_can_check_is_not_deployed(
+    version: str, aws: boto3.Session, terraform: FakeTerraform, usecase: Usecase
+) -> None:
+    switch_on(in_kms(aws, Path()), usecase, in_container=True)
+    assert usecase("registry", "sign", "1")[0] == 0
+    status, _, err = usecase("deploy", "--version", "1", "--yes")
+    assert (status, err.startswith("error: version 1 has no signature of its manifest.json")) == (1, True)
+    assert not terraform.called("serving", "plan")
 
 
 def test_what_kms_signed_is_the_line_of_sha256sum(version: str, aws: boto3.Session, usecase: Usecase) -> None:

@@ -10,6 +10,7 @@ The line of manifest.json in it is signed as well: that is what a container has.
 
 import base64
 import hashlib
+import posixpath
 import re
 import tarfile
 from pathlib import Path
@@ -66,6 +67,20 @@ def check_where_enabled(package: ModelPackage, settings: Settings) -> None:
         check(package, settings)
 
 
+def container_environment(package: ModelPackage, settings: Settings) -> dict[str, str]:
+    """What a container is told so that it checks the signature itself; {} where it is not to. Raises UserError."""
+    if not settings.signing.in_container:
+        return {}
+    kept = package.metadata.get(MANIFEST_SIGNATURE)
+    if not kept:
+        raise UserError(
+            f"version {package.version} has no signature of its {manifest_file.FILE_NAME}, as signing.in_container of"
+            f" {settings.environment} asks: register and sign it with this release of the template"
+        )
+    _, pem = _public_key_of(settings)
+    return {serving.KEY_VARIABLE: pem, serving.SIGNATURE_VARIABLE: kept}
+
+
 def public_key(settings: Settings) -> str:
     """The public key that belongs to `signing.key`, as PEM. Raises UserError."""
     key = settings.signing.key
@@ -88,10 +103,12 @@ def _manifest_sha256(model_data: Path) -> str:
     """The checksum of the archive's manifest, which a container can compare; blank where it has none."""
     try:
         with tarfile.open(model_data) as archive:
-            manifest = archive.extractfile(manifest_file.FILE_NAME)
-            return hashlib.sha256(manifest.read()).hexdigest() if manifest else ""
-    except (tarfile.TarError, KeyError):
-        return ""
+            for member in archive:
+                if posixpath.normpath(member.name) == manifest_file.FILE_NAME and (kept := archive.extractfile(member)):
+                    return hashlib.sha256(kept.read()).hexdigest()
+    except tarfile.TarError:
+        pass
+    return ""
 
 
 def _signed(text: bytes, settings: Settings) -> bytes:
@@ -130,9 +147,19 @@ def _decoded(text: str, whose: str) -> bytes:
 
 
 def _confirm(text: bytes, signature: bytes, settings: Settings, whose: str) -> None:
+    key, _ = _public_key_of(settings)
+    try:
+        key.verify(signature, text, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        raise UserError(f"{whose} that {settings.signing.public_key} does not confirm: it cannot be trusted") from None
+
+
+def _public_key_of(settings: Settings) -> tuple[ec.EllipticCurvePublicKey, str]:
+    """The key of signing.public_key, and its PEM."""
     path = settings.signing.public_key
     try:
-        key = serialization.load_pem_public_key(Path(path).read_bytes())
+        pem = Path(path).read_bytes()
+        key = serialization.load_pem_public_key(pem)
     except (OSError, ValueError) as error:
         raise UserError(
             f"signing.public_key: {path or 'blank'}: is no public key in PEM ({error}): write it with"
@@ -140,7 +167,4 @@ def _confirm(text: bytes, signature: bytes, settings: Settings, whose: str) -> N
         ) from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise UserError(f"{path}: is no public key of the curve P-256")
-    try:
-        key.verify(signature, text, ec.ECDSA(SHA256()))
-    except InvalidSignature:
-        raise UserError(f"{whose} that {path} does not confirm: it cannot be trusted") from None
+    return key, pem.decode()

@@ -13,7 +13,7 @@ import typer
 
 from usecase.mlops.aws.errors import explained
 from usecase.mlops.aws.platform import PlatformFacts, parameter_name, read_platform, session
-from usecase.mlops.aws.signing import check_where_enabled
+from usecase.mlops.aws.signing import check_where_enabled, container_environment
 from usecase.mlops.errors import UserError
 from usecase.mlops.infrastructure import live
 from usecase.mlops.infrastructure.record import Deployment, DeploymentRecord, read_record, record_name, write_record
@@ -101,16 +101,17 @@ def deploy_serving(place: Place, model: str, version: str, consent: Consent) -> 
     if not arn:
         _refuse_what_is_live(place, root)
         say("no version was deployed yet, and none is given: a cold start")
-        package, digest = None, ""
+        package, digest, told = None, "", {}
     else:
         package = find_package(registry, arn, settings)
         check_approved(registry, arn, settings)
         check_where_enabled(package, settings)
+        told = container_environment(package, settings)
         say(f"version {package.version}: {arn}")
         digest = package.image.partition("@")[2]
     with tempfile.TemporaryDirectory(prefix="usecase-plan-") as folder, tempfile.TemporaryDirectory() as built:
         monitor = _monitor(place, facts, package, Path(built)) if package else None
-        plan = root.plan(Path(folder), serving_variables(facts, arn) | (monitor.variables if monitor else {}))
+        plan = root.plan(Path(folder), serving_variables(facts, arn, told) | (monitor.variables if monitor else {}))
         _refuse_loss(plan)
         if not plan.is_empty or consent.dry_run:
             if not consent.given(f"Apply this to {settings.environment}?", say):
@@ -164,9 +165,9 @@ def rollback(place: Place, consent: Consent) -> None:
     deploy_serving(place, arn, "", consent)
 
 
-def serving_variables(facts: PlatformFacts, arn: str) -> dict[str, Any]:
-    """Variables of terraform/serving."""
-    return {"platform": facts.model_dump(), "model_package_arn": arn or None}
+def serving_variables(facts: PlatformFacts, arn: str, told: dict[str, str] | None = None) -> dict[str, Any]:
+    """Variables of terraform/serving. `told`: environment variables of the container."""
+    return {"platform": facts.model_dump(), "model_package_arn": arn or None, "container_environment": told or {}}
 
 
 def monitor_variables(place: Place, facts: PlatformFacts, package: ModelPackage, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from usecase.mlops.aws.platform import PlatformFacts, read_platform
+from usecase.mlops.aws.signing import container_environment
 from usecase.mlops.errors import UserError
 from usecase.mlops.infrastructure.deploy import (
     MONITOR,
@@ -46,6 +47,7 @@ def plan(place: Place, roots: list[str], model: str) -> None:
         if arn:
             registry = open_registry(place.connection, place.settings, facts)
             version = find_package(registry, arn, place.settings)
+            variables = serving_variables(facts, arn, container_environment(version, place.settings))
             with tempfile.TemporaryDirectory() as built:
                 variables |= monitor_variables(place, facts, version, Path(built))
         place.root("serving").plan(Path(folder), variables)

@@ -34,6 +34,29 @@ run "isolated_in_the_vpc" {
   }
 }
 
+run "the_container_is_told_what_it_is_given" {
+  command = plan
+
+  variables {
+    container_environment = { MODEL_SIGNATURE = "bm8=" }
+  }
+
+  assert {
+    condition     = one(aws_sagemaker_model.this.primary_container).environment == tomap({ MODEL_SIGNATURE = "bm8=" })
+    error_message = "the container must have the variables, beside those of the version"
+  }
+}
+
+run "a_value_that_sagemaker_refuses" {
+  command = plan
+
+  variables {
+    container_environment = { MODEL_SIGNATURE = format("%1025s", "a") }
+  }
+
+  expect_failures = [var.container_environment]
+}
+
 run "the_same_version_keeps_its_model" {
   assert {
     condition     = output.name == run.isolated_in_the_vpc.name
