@@ -1,8 +1,10 @@
 """container/Dockerfile: lint, what it copies, how it starts."""
 
 import json
+import os
 import re
 import shutil
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -92,6 +94,34 @@ def test_the_build_backend_comes_from_the_given_index(baked: Path) -> None:
     assert "--no-install-project" in before
     assert "--no-editable" in after
     assert "id=netrc,target=/root/.netrc" in after
+
+
+def test_the_build_knows_the_authorities_of_its_base_image(baked: Path) -> None:
+    """uv carries authorities of its own, which know no private index and no proxy that reads TLS."""
+    stage = dockerfile(baked).split(" AS build\n")[1].split("\nFROM ")[0]
+    environment, _, after = stage.partition("UV_SYSTEM_CERTS=1\n")
+    assert "ENV" in environment
+    assert "uv sync" not in environment
+    assert "uv sync" in after
+    assert "[env: UV_SYSTEM_CERTS=]" in " ".join(run(tool("uv"), "sync", "--help", cwd=baked).stdout.split())
+
+
+def test_a_new_container_compiles_nothing(baked: Path, tmp_path: Path) -> None:
+    """The line of the Dockerfile runs here, with a standard library of two files, one of them not to be compiled."""
+    build, final = dockerfile(baked).split("\nFROM ")[-2:]
+    assert "UV_COMPILE_BYTECODE=1" in build
+    line = re.findall(r"^RUN (python3 .*)$", final.partition("\nCOPY ")[0], re.MULTILINE)  # its layer is reused
+    library = tmp_path / "lib"
+    for name in ("used.py", "test/badsyntax.py"):
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).write_text("=" if "bad" in name else "")
+    python = tmp_path / "bin/python3"  # says where its library is, else is this Python
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\ncase "$1" in -c) echo "{library}";; *) exec "{sys.executable}" "$@";; esac\n')
+    python.chmod(0o755)
+    done = run("sh", "-ec", *line, cwd=tmp_path, env={"PATH": f"{python.parent}:{os.environ['PATH']}"})
+    assert done.returncode == 0, done.stdout
+    assert [file.name.split(".")[0] for file in library.rglob("*.pyc")] == ["used"]
 
 
 def test_it_starts_the_prediction_service_as_sagemaker_asks(baked: Path) -> None:
