@@ -84,6 +84,20 @@ def test_mirrors_and_credentials_are_those_of_ci(
     assert "--secret=id=netrc,src=/netrc" in told
 
 
+def test_another_builder_is_taken_by_name(repository: Path) -> None:
+    install(repository, "docker", status=1)  # a client without its engine is often there
+    with pytest.raises(UserError, match=r"docker ended with status 1: what it says stands above$"):
+        image.build(lambda _: None)
+    with pytest.raises(UserError, match="podman is not on PATH; what is: docker"):
+        image.build(lambda _: None, "podman")
+    install(repository, "podman")
+    with pytest.raises(UserError, match=r"stands above; make image builder=NAME takes another: podman$"):
+        image.build(lambda _: None)
+    said: list[str] = []
+    image.build(said.append, "podman")
+    assert said == ["podman builds churn:0123456789ab", "Built churn:0123456789ab"]
+
+
 def test_what_cannot_be_built_is_one_clear_line(repository: Path) -> None:
     with pytest.raises(UserError, match="nothing here builds images: install one of docker, podman, buildah, buildctl"):
         image.build(lambda _: None)

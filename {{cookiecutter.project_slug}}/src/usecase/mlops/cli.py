@@ -328,11 +328,16 @@ def pipeline(
 
 
 @app.command()
-def image() -> None:
+def image(
+    builder: Annotated[
+        Literal["docker", "podman", "buildah", "buildctl"] | None,
+        typer.Option(help="Default: the first of them that is here."),
+    ] = None,
+) -> None:
     """Build the own container here, with docker, podman, buildah or buildctl."""
     from usecase.mlops.image import build
 
-    build(typer.echo)
+    build(typer.echo, builder)
 
 
 @app.command()

@@ -20,24 +20,31 @@ BUILDERS = ("docker", "podman", "buildah", "buildctl")  # in the order in which 
 DOCKER_SETTINGS = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
-def build(say: Callable[[str], None]) -> None:
-    """Build the image and say its name. Raises UserError."""
+def build(say: Callable[[str], None], builder: str | None = None) -> None:
+    """Build the image with the given builder, else the first that is here, and say its name. Raises UserError."""
     settings = load_settings()
     if settings.container == "managed":
         raise UserError("container: managed is AWS's image: there is none to build")
     for needed, fix in ((DOCKERFILE, "take it back from git"), (Path("uv.lock"), "make setup writes it")):
         if not needed.exists():
             raise UserError(f"{needed}: no such file: {fix}")
-    builder = next(filter(shutil.which, BUILDERS), None)
-    if builder is None:
+    here = [name for name in BUILDERS if shutil.which(name)]
+    if not here:
         raise UserError(f"nothing here builds images: install one of {', '.join(BUILDERS)}; CI needs none of them")
+    builder = builder or here[0]
+    if builder not in here:
+        raise UserError(f"{builder} is not on PATH; what is: {', '.join(here)}")
     name = f"{settings.project}:{git_sha()[:12]}"
     say(f"{builder} builds {name}")
     if builder == "buildctl":
         ARCHIVE.parent.mkdir(exist_ok=True)
     finished = subprocess.run([builder, *_words(builder, name)], env={**os.environ, **DOCKER_SETTINGS}, check=False)
     if finished.returncode:
-        raise UserError(f"{builder} ended with status {finished.returncode}: what it says stands above")
+        others = ", ".join(name for name in here if name != builder)
+        raise UserError(
+            f"{builder} ended with status {finished.returncode}: what it says stands above"
+            + (f"; make image builder=NAME takes another: {others}" if others else "")
+        )
     say(f"Built {name}" + (f"; docker load --input {ARCHIVE}" if builder == "buildctl" else ""))
 
 
