@@ -208,6 +208,14 @@ def test_a_damaged_model_is_not_served(
     assert "Traceback" not in output
 
 
+def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
+    """As the container finds it when nothing, or a folder that is not there, is put at /opt/ml/model."""
+    for folder in (tmp_path, tmp_path / "missing"):
+        output, _ = (process := start(folder, free_port())).communicate(timeout=30)
+        assert process.returncode == 1
+        assert output == f"error: {folder}: holds no model: unpack the model.tar.gz of a version there\n"
+
+
 def test_a_model_that_nobody_signed_is_not_served_where_a_key_is_given(tmp_path: Path, model_dir: Path) -> None:
     """Its code is not run either; signed, it is served."""
     folder = Path(shutil.copytree(model_dir, tmp_path / "model", ignore=shutil.ignore_patterns("__pycache__")))

@@ -18,6 +18,8 @@ from usecase.mlops.serving.model_code import code_is_that_of, use_code_of
 def main() -> None:
     """Serve a model folder. Raises UserError."""
     arguments = _arguments()
+    if not arguments.model_dir.is_dir() or not any(arguments.model_dir.iterdir()):
+        raise UserError(f"{arguments.model_dir}: holds no model: unpack the model.tar.gz of a version there")
     if arguments.public_key and not code_is_that_of(arguments.model_dir):
         from usecase.mlops.serving.signature import check_signature
 
