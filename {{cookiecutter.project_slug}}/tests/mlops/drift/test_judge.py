@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from drift.people import CONTRACT, NAMES, answers, baseline, rows
-from usecase.mlops.baseline.drift import DriftBaseline, bins
+from usecase.mlops.baseline.drift import DriftBaseline, bins, numbers
 from usecase.mlops.check import as_text
 from usecase.mlops.drift.judge import Finding, Judged, judge
 from usecase.mlops.drift.reader import Found
@@ -48,7 +48,7 @@ def test_a_window_is_counted_as_its_baseline_was() -> None:
     for name in ("age", "weight", "joined"):
         tally = window.features[name]
         assert isinstance(tally, NumberTally)
-        places = bins(asked[name], tally.known)
+        places = bins(numbers(asked[name]), tally.known)
         assert tally.counts.tolist() == np.bincount(places[places >= 0], minlength=len(tally.counts)).tolist()
         assert tally.present == tally.counts.sum()
 

@@ -157,6 +157,15 @@ def test_without_a_baseline_there_is_no_verdict(repository: Path) -> None:
     assert not (repository / ".local").exists()
 
 
+def test_nothing_is_written_when_a_later_file_is_damaged(repository: Path) -> None:
+    (repository / "traffic").mkdir()
+    rows(600).write_parquet(repository / "traffic/a.parquet")
+    (repository / "traffic/b.parquet").write_bytes((repository / "traffic/a.parquet").read_bytes()[:-100])
+    code, message = run("--data", "traffic", "--baseline", "baseline", "--output", "out")
+    assert (code, message.startswith("traffic/b.parquet: the Parquet file is damaged")) == (1, True)
+    assert not (repository / "out").exists()
+
+
 def test_memory_does_not_grow_with_the_rows() -> None:
     window = WindowTally(baseline(), CONTRACT)
     sizes = []

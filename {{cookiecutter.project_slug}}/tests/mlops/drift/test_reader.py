@@ -3,14 +3,16 @@
 import base64
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import polars as pl
 import pytest
 
 from drift.people import CONTRACT, NAMES, lines, record, rows
-from usecase.mlops.drift.reader import Batch, Found, read_traffic
+from usecase.mlops.drift.reader import Batch, Found, ahead, read_traffic
 from usecase.mlops.errors import UserError
 
 LINE = next(line for line in lines(20) if ",," not in line)
@@ -242,3 +244,24 @@ def test_what_is_no_traffic_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give a file that ends in"):
         read(tmp_path / "a.txt")
     assert read(tmp_path) == ([], Found())
+
+
+def test_the_next_batch_is_read_while_one_is_worked_on() -> None:
+    read_on, begun = Event(), list[int]()
+
+    def batches() -> Iterator[Batch]:
+        for number in range(4):
+            begun.append(number)
+            if number == 1:
+                read_on.set()
+            if number == 3:
+                raise UserError("the file is damaged")
+            yield Batch(rows(number + 1), pl.DataFrame(), pl.DataFrame())
+
+    waiting = ahead(batches())
+    assert next(waiting).rows.height == 1
+    assert read_on.wait(10)
+    assert begun == [0, 1]
+    assert [next(waiting).rows.height, next(waiting).rows.height] == [2, 3]
+    with pytest.raises(UserError, match="damaged"):
+        next(waiting)

@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from usecase.mlops.baseline.profile import ColumnProfile, Numbers
+from usecase.mlops.baseline.sketch import Vector
 from usecase.mlops.contract import Contract
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import write_json
@@ -121,7 +122,7 @@ def relations(sample: pl.DataFrame, features: Mapping[str, Distribution]) -> Rel
     if len(varied) < 2:
         return None
     moments = Moments(len(varied))
-    moments.add(np.column_stack([scores(bins(sample[name], known), known) for name, known in varied.items()]))
+    moments.add(np.column_stack([scores(bins(numbers(sample[name]), known), known) for name, known in varied.items()]))
     return Relations(rows=moments.rows, columns=list(varied), correlations=moments.correlations().tolist())
 
 
@@ -130,11 +131,18 @@ def is_scored(known: Distribution) -> TypeGuard[Numeric]:
     return known.kind == "number" and len(known.cuts) > 0
 
 
-def bins(values: pl.Series, known: Numeric) -> npt.NDArray[np.int64]:
-    """The bin of each number or moment (n); -1 where there is none."""
-    numbers = values.dt.epoch("ms") / 1000 if values.dtype.is_temporal() else values
-    places = np.searchsorted(known.cuts, numbers.cast(pl.Float64).fill_null(np.nan).to_numpy())
-    return np.where(values.is_null().to_numpy(), -1, places) if values.null_count() else places
+def numbers(values: pl.Series) -> Vector:
+    """Numbers, or moments as seconds since 1970 (n); NaN where there is none."""
+    moments = values.dt.epoch("ms") / 1000 if values.dtype.is_temporal() else values
+    return moments.cast(pl.Float64).to_numpy()
+
+
+def bins(values: Vector, known: Numeric) -> npt.NDArray[np.int64]:
+    """The bin of each of the `numbers` (n); -1 where there is none."""
+    places = np.where(np.isnan(values), -1, 0)
+    for cut in known.cuts:  # some passes are faster than a search
+        places += values > cut
+    return places
 
 
 def scores(places: npt.NDArray[np.int64], known: Numeric) -> npt.NDArray[np.float64]:

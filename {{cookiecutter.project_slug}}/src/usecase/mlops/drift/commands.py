@@ -37,14 +37,16 @@ def monitor(
     from usecase.mlops.contract import FILE_NAME, Contract
     from usecase.mlops.drift import monitor as engine
     from usecase.mlops.drift.report import PAGE, WORDS
-    from usecase.mlops.registry import open_registry
     from usecase.mlops.settings import load_settings
 
     if data is None:
         raise UserError("monitor needs traffic: data=FILE_OR_FOLDER")
     contract = Contract.load(Path(FILE_NAME))
     folder = output or engine.FOLDER
-    baseline = baseline or engine.baseline_of(open_registry(), contract)
+    if baseline is None:
+        from usecase.mlops.registry import open_registry
+
+        baseline = engine.baseline_of(open_registry(), contract)
     report = engine.monitor(data, baseline, folder, contract, load_settings(), labels)
     verdict, alarms = report.judged.verdict, report.judged.alarms
     typer.echo(f"{verdict}: {WORDS[verdict]} in {report.window.rows:,} rows")

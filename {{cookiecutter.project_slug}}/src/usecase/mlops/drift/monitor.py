@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usecase.mlops.baseline.drift import FILE_NAME, DriftBaseline
 from usecase.mlops.contract import Contract
@@ -11,20 +11,22 @@ from usecase.mlops.drift.groups import Gap, GroupTally, by_quality
 from usecase.mlops.drift.history import FILE_NAME as HISTORY
 from usecase.mlops.drift.history import History
 from usecase.mlops.drift.judge import judge
-from usecase.mlops.drift.reader import Found, read_traffic
+from usecase.mlops.drift.reader import Found, ahead, read_traffic
 from usecase.mlops.drift.report import Report
 from usecase.mlops.drift.tally import WindowTally
 from usecase.mlops.errors import UserError
 from usecase.mlops.files import file_sha256
-from usecase.mlops.registry import Registry
 from usecase.mlops.settings import Settings
+
+if TYPE_CHECKING:
+    from usecase.mlops.registry import Registry
 
 FOLDER = Path(".local/monitor")
 QUALITY = "quality.json"  # of a version: what the gates have measured
 Tested = dict[tuple[str, str], dict[str, float | None]]
 
 
-def baseline_of(registry: Registry, contract: Contract) -> Path:
+def baseline_of(registry: "Registry", contract: Contract) -> Path:
     """The baseline of the version in service: the newest approved one. Raises UserError."""
     package = registry.latest_approved()
     if package.metadata.get("ContractHash") != contract.sha256:
@@ -50,7 +52,7 @@ def monitor(
     history = History.load(output / HISTORY)
     window, found, sample = WindowTally(known, contract), Found(), importance.Sample()
     groups, explained = GroupTally(window), bool(importance.known(file.parent))
-    for batch in read_traffic(data, contract, found):
+    for batch in ahead(read_traffic(data, contract, found)):
         window.add(batch.rows)
         window.add_answers(batch.answers)
         groups.add(batch.rows, batch.answers)

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,6 +113,15 @@ def read_traffic(path: Path, contract: Contract, found: Found) -> Iterator[Batch
     for file in paths:
         if file.name.lower().endswith(SUFFIXES):
             yield from _table(file, contract, found)
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """`batches`, of which the next is read on a thread of its own while one is worked on: polars holds no lock then."""
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            yield batch
 
 
 def _table(file: Path, contract: Contract, found: Found) -> Iterator[Batch]:

@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from usecase.mlops.baseline.drift import Category, Distribution, DriftBaseline, Empty, Moments, Numeric, bins, scores
+from usecase.mlops.baseline.drift import (
+    Category,
+    Distribution,
+    DriftBaseline,
+    Empty,
+    Moments,
+    Numeric,
+    bins,
+    numbers,
+    scores,
+)
 from usecase.mlops.check import ProblemLog, as_text, as_type, blank_to_null, check_rows
 from usecase.mlops.contract import Column, Contract
 
@@ -16,6 +26,7 @@ PREDICTION, PROBABILITY = "prediction", "probability"
 ANSWERS = (PREDICTION, PROBABILITY)
 RELATED_ROWS = 5000  # of a batch; more change a correlation by less than matters
 MAX_UNKNOWN = 5  # categories that a report names
+WORD, ROWS = "word", "rows"
 Places = npt.NDArray[np.int64]
 
 
@@ -60,7 +71,7 @@ class NumberTally(ColumnTally):
         super().__init__(column, known, trained)
         self.counts = np.zeros(len(known.shares), np.int64)
         self.minimum, self.maximum = np.inf, -np.inf
-        self._newest = pl.Series(dtype=pl.Float64)
+        self._newest = np.zeros(0)
 
     @property
     def is_constant(self) -> bool:
@@ -73,24 +84,21 @@ class NumberTally(ColumnTally):
 
     def places(self, step: int = 1) -> Places:
         """The bins of every so manieth row of the newest batch; -1 where there is no value."""
-        return bins(self._newest.gather_every(step), self.known)
+        return bins(self._newest[::step], self.known)
 
     def add(self, given: pl.Series, values: pl.Series, contract: Contract) -> None:
         """See ColumnTally."""
         super().add(given, values, contract)
-        self._newest = values
-        present = values.drop_nulls() if values.null_count() else values
-        numbers = (
-            present.dt.epoch("ms") / 1000 if present.dtype.is_temporal() else present.cast(pl.Float64)
-        ).to_numpy()
-        if not len(numbers):
+        self._newest = numbers(values)
+        present = self._newest[~np.isnan(self._newest)] if values.null_count() else self._newest
+        if not len(present):
             return
-        above = [np.count_nonzero(numbers > cut) for cut in self.known.cuts]  # some passes are faster than a search
-        self.counts -= np.diff([len(numbers), *above, 0])
-        low, high = float(numbers.min()), float(numbers.max())
+        above = [np.count_nonzero(present > cut) for cut in self.known.cuts]  # some passes are faster than a search
+        self.counts -= np.diff([len(present), *above, 0])
+        low, high = float(present.min()), float(present.max())
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         if low < self.known.minimum or high > self.known.maximum:
-            self.beyond += int(np.count_nonzero((numbers < self.known.minimum) | (numbers > self.known.maximum)))
+            self.beyond += int(np.count_nonzero((present < self.known.minimum) | (present > self.known.maximum)))
 
 
 class WordTally(ColumnTally):
@@ -112,13 +120,24 @@ class WordTally(ColumnTally):
         """See ColumnTally."""
         super().add(given, values, contract)
         words = values if values.dtype == pl.String else as_text(values.to_frame(), contract).to_series()
-        counted = words.drop_nulls().alias("word").value_counts(name="rows")
-        for word, rows in counted.filter(pl.col("word").is_in(pl.Series(list(self.known.shares)).implode())).rows():
+        self._count(words.drop_nulls().alias(WORD).value_counts(name=ROWS))
+
+    def add_counted(self, counted: pl.DataFrame) -> None:
+        """Add a batch of texts as its different words, null where there is none, and the rows of each."""
+        present = counted.drop_nulls(WORD)
+        rows = int(counted[ROWS].sum())
+        self.rows += rows
+        self.missing += rows - int(present[ROWS].sum())
+        self._count(present)
+
+    def _count(self, counted: pl.DataFrame) -> None:
+        is_known = counted[WORD].is_in(pl.Series(list(self.known.shares), dtype=pl.String).implode())
+        for word, rows in counted.filter(is_known).rows():
             self.counts[word] += rows
-        others = counted.filter(~pl.col("word").is_in(pl.Series(list(self.known.shares)).implode()))
-        self.beyond += int(others["rows"].sum())
+        others = counted.filter(~is_known)
+        self.beyond += int(others[ROWS].sum())
         if self.column.pii == "no":
-            new = others.sort("rows", "word", descending=[True, False])["word"].head(MAX_UNKNOWN)
+            new = others.sort(ROWS, WORD, descending=[True, False])[WORD].head(MAX_UNKNOWN)
             self.unknown = list(dict.fromkeys([*self.unknown, *new]))[:MAX_UNKNOWN]
 
 
@@ -151,11 +170,16 @@ class WindowTally:
         here = [name for name in rows.columns if name in features]
         self.extra.update({name: rows.height for name in rows.columns if name not in self.contract.columns})
         self.absent.update(dict.fromkeys(features - set(here), rows.height))
-        checked = check_rows(rows.select(here), _part(self.contract, here), roles=("feature",))
+        texts = {name: counted for name in here if (counted := self._counted(rows[name])) is not None}
+        looked_at = [name for name in here if name not in texts or self._may_break_a_rule(name, texts[name][WORD])]
+        checked = check_rows(rows.select(looked_at), _part(self.contract, looked_at), roles=("feature",))
         self.problems.add(checked.problems, first_row=self.rows + 1)
         self.warnings.add(checked.warnings, first_row=self.rows + 1)
         for name in here:
-            if tally := self.features.get(name):
+            tally = self.features.get(name)
+            if isinstance(tally, WordTally) and name in texts:
+                tally.add_counted(texts[name])
+            elif tally:
                 is_text = tally.column.type == "string"
                 if is_text and tally.column.constraints.enum is None:
                     given = checked.frame[name]
@@ -173,15 +197,29 @@ class WindowTally:
                 given = blank_to_null(answers[name].alias(tally.name), self.contract.table.missing_values)
                 tally.add(given, _finite(as_type(words(given, tally.column), tally.column)), self.contract)
 
+    def _counted(self, given: pl.Series) -> pl.DataFrame | None:
+        """The different words of a text, null where there is none, and the rows of each; None for other columns."""
+        tally = self.features.get(given.name)
+        if given.dtype != pl.String or not isinstance(tally, WordTally) or tally.column.type != "string":
+            return None
+        counted = given.alias(WORD).value_counts(name=ROWS)
+        read = blank_to_null(counted[WORD], self.contract.table.missing_values)
+        return counted if read.equals(counted[WORD]) else counted.with_columns(read).group_by(WORD).agg(pl.sum(ROWS))
+
+    def _may_break_a_rule(self, name: str, words: pl.Series) -> bool:
+        """Whether the rows of a text must be looked at: one of its words breaks a rule, or none may come twice."""
+        checked = check_rows(words.alias(name).to_frame(), _part(self.contract, [name]), roles=("feature",))
+        return self.contract.columns[name].constraints.unique or bool(checked.problems or checked.warnings)
+
     def _add_scores(self, rows: int) -> None:
         known = self.baseline.relations
         if not known or not self.moments:
             return
         tallies = [self.features.get(name) for name in known.columns]
-        numbers = [tally for tally in tallies if isinstance(tally, NumberTally) and tally.name not in self.absent]
-        if len(numbers) == len(known.columns):
+        scored = [tally for tally in tallies if isinstance(tally, NumberTally) and tally.name not in self.absent]
+        if len(scored) == len(known.columns):
             step = max(1, rows // RELATED_ROWS)
-            self.moments.add(np.column_stack([scores(tally.places(step), tally.known) for tally in numbers]))
+            self.moments.add(np.column_stack([scores(tally.places(step), tally.known) for tally in scored]))
 
 
 def _tally(column: Column, known: Distribution, trained: int) -> ColumnTally:
