@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "drifting"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -27,22 +28,33 @@ SCRIPTS = Path(__file__).resolve().parent / "drifting"
 PEERS = {"evidently": ["evidently==0.7.23", "pandas<3", "pyarrow"], "nannyml": ["nannyml==0.13.1", "statsmodels"]}
 ROWS = {"ours": [500, 1000, 5000], "model_monitor": [500, 1000, 5000], "evidently": [500, 1000, 5000]}
 ROWS["nannyml"] = [500, 1000]  # of 5,000 training rows, 5,000 are one chunk: nothing to learn limits from
+LOOKS = {"ours": "look.py", "evidently": "look_evidently.py"}
+REPEATS = 5
 
 
-def environments(folder: Path, peers: Path) -> dict[str, Path]:
-    """Return the Python of each tool: of a new project in `folder`, and of environments below `peers`."""
+class Run(NamedTuple):
+    """What a program took: seconds of wall time and of all cores, and MiB."""
+
+    wall: float
+    cores: float
+    memory: int
+
+
+def environments(folder: Path, peers: Path, wanted: Iterable[str]) -> dict[str, Path]:
+    """Return the Python of each tool: of a new project in `folder`, and of the `wanted` PEERS below `peers`."""
     template = baking.release(baking.copy_of_working_tree(folder / "template"), "1.0.0")
     project = baking.bake("copier", template, folder, {"mlops_stage": "full"})
     subprocess.run(["make", "setup"], cwd=project, check=True, capture_output=True)
     ours = project / ".venv/bin/python"
+    subprocess.run([ours, "-m", "compileall", "-q", project / "src"], check=True)  # as after a first run, and as peers
     uv = shutil.which("uv") or str(project / ".uv/bin/uv")
     found = {"ours": ours, "model_monitor": ours}
-    for name, packages in PEERS.items():
+    for name in wanted:
         found[name] = peers / name / "bin/python"
         if not found[name].exists():
             subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, peers / name], check=True)
-        install: Command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", found[name], *packages]
-        subprocess.run(install, check=True)
+        install: Command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", found[name]]
+        subprocess.run([*install, *PEERS[name]], check=True)
     return found
 
 
@@ -91,39 +103,53 @@ def tally(tool: str, lines: list[str]) -> list[dict[str, Any]]:
     return entries
 
 
-def measure(command: Command) -> tuple[float, float, int]:
-    """Run a program; return seconds of wall time, of all cores, and the most MiB that it held."""
+def measure(command: Command) -> Run:
+    """Run a program; return its time, and the most memory that it held."""
     started = time.perf_counter()
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command[1]} failed")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024  # KiB on Linux
+    wall = time.perf_counter() - started
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)  # KiB on Linux
 
 
-def speed(pythons: dict[str, Path], folder: Path, rows: list[int], peer_rows: int) -> None:
-    """Print seconds and memory of a report, from files to files, by rows."""
+def speed(pythons: dict[str, Path], folder: Path, rows: list[int], peer_rows: int, repeats: int = REPEATS) -> None:
+    """Print seconds and memory of a report, from files to files, by rows; the tools in turns."""
     print("\n## Time of a report\n")
-    print(f"{NUMBERS + CATEGORIES} columns, Parquet, 100,000 training rows; start of Python and imports included.\n")
-    print("| tool | rows | seconds | of all cores | MiB |\n| --- | --- | --- | --- | --- |")
+    print(f"{NUMBERS + CATEGORIES} columns, Parquet, 100,000 training rows; start of Python and imports included.")
+    print(f"Of {repeats} runs each; of all cores the least seconds, and the most MiB.\n")
+    print("| tool | rows | best, s | median | worst | of all cores | MiB |\n" + "| --- " * 7 + "|")
     os.environ |= {"DO_NOT_TRACK": "1"}
+    ratios = []
     for count in rows:
         data = folder / f"{count}"
         shutil.rmtree(data, ignore_errors=True)
         subprocess.run([pythons["ours"], SCRIPTS / "files.py", data, "--rows", str(count)], check=True)
-        mine = measure([pythons["ours"], SCRIPTS / "look.py", data])
-        print(f"| ours | {count:,} | {mine[0]:.2f} | {mine[1]:.2f} | {mine[2]} |", flush=True)
-        if count <= peer_rows:
-            theirs = measure([pythons["evidently"], SCRIPTS / "look_evidently.py", data])
-            times = f"{theirs[0] / mine[0]:.0f} times as long, {theirs[1] / mine[1]:.0f} times the work"
-            print(f"| evidently | {count:,} | {theirs[0]:.2f} | {theirs[1]:.2f} | {theirs[2]} | {times}", flush=True)
+        runs: dict[str, list[Run]] = {tool: [] for tool in LOOKS if tool == "ours" or count <= peer_rows}
+        for tool in [*runs] * repeats:
+            runs[tool].append(measure([pythons[tool], SCRIPTS / LOOKS[tool], data]))
+        shutil.rmtree(data)
+        least: dict[str, Run] = {}
+        for tool, found in runs.items():
+            walls, cores, memory = (sorted(values) for values in zip(*found, strict=True))
+            least[tool] = Run(walls[0], cores[0], memory[-1])
+            cells = f"{walls[0]:.2f} | {walls[len(walls) // 2]:.2f} | {walls[-1]:.2f} | {cores[0]:.2f} | {memory[-1]:,}"
+            print(f"| {tool} | {count:,} | {cells} |", flush=True)
+        if len(least) > 1:
+            ours, theirs = least["ours"], least["evidently"]
+            times = f"{theirs.wall / ours.wall:.0f} times as long, {theirs.cores / ours.cores:.0f} times the work"
+            ratios.append(f"{count:,} rows: {times}, {theirs.memory / ours.memory:.1f} times the memory.")
+    print("\nEvidently, by the best of each:\n\n" + "\n".join(f"- {ratio}" for ratio in ratios) if ratios else "")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="20 seeds, windows of 500 rows, up to a million rows")
+    parser.add_argument("--speed", action="store_true", help="only the time of a report")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="of a report")
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--peer-seeds", type=int, default=200, help="of Evidently and NannyML, which take longer")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
@@ -138,9 +164,10 @@ def main() -> None:
             seeds = dict.fromkeys(ROWS, 20)
             sizes, rows, picture = [500], [10_000, 1_000_000], Path(scratch) / "calibration.png"
         peers = (arguments.peers or Path(scratch)).resolve()
-        pythons = environments(Path(scratch), peers)
-        calibrate(pythons, seeds, sizes, picture)
-        speed(pythons, Path(scratch), rows, arguments.peer_rows)
+        pythons = environments(Path(scratch), peers, ["evidently"] if arguments.speed else PEERS)
+        if not arguments.speed:
+            calibrate(pythons, seeds, sizes, picture)
+        speed(pythons, Path(scratch), rows, arguments.peer_rows, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def main() -> None:
     folder: Path = arguments.folder
     (folder / "window").mkdir(parents=True)
     (folder / "config").mkdir()
+    (folder / "pyproject.toml").touch()  # by which the command knows a repository
     trained = pl.DataFrame(make(TRAINED, 0))
     trained.write_parquet(folder / "trained.parquet")
     for number, start in enumerate(range(0, arguments.rows, PART)):
