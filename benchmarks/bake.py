@@ -24,9 +24,23 @@ import baking
 Bake = Callable[[Path], object]
 
 
+def run(*command: str) -> None:
+    """Run a command without its output. Raises CalledProcessError when it fails."""
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+
+
+def install(package: str, into: Path) -> None:
+    """Put a package from PyPI into a folder, without what it depends on. Raises CalledProcessError as `run` does."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    run(uv, "pip", "install", "--quiet", "--no-deps", package, "--python", sys.executable, "--target", str(into))
+
+
 @dataclass(frozen=True)
 class Peer:
-    """Another template: its tool, where it is, which version (blank: the newest) and its folder and answers."""
+    """Another template: its tool, where it is, which version (blank: the newest) and its folder and answers.
+
+    `extension` is the package of a Jinja extension that its copier.yml names.
+    """
 
     name: str
     tool: str
@@ -34,17 +48,15 @@ class Peer:
     version: str = ""
     folder: str = ""
     answers: tuple[tuple[str, str], ...] = ()
+    extension: str = ""
 
     def fetch(self, into: Path) -> Path:
         """Return the template, from GitHub or out of a package. Raises CalledProcessError when it cannot be had."""
         if self.source.startswith("https://"):
             branch = ["--branch", self.version] if self.version else []
-            command = ["git", "clone", "--quiet", "--depth", "1", *branch, self.source, str(into)]
+            run("git", "clone", "--quiet", "--depth", "1", *branch, self.source, str(into))
         else:
-            package = f"{self.source}=={self.version}"
-            command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps", package]
-            command += ["--python", sys.executable, "--target", str(into)]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+            install(f"{self.source}=={self.version}", into)
         return into / self.folder
 
     def bake(self, template: Path, into: Path) -> None:
@@ -55,7 +67,15 @@ class Peer:
             )
         else:
             place = into / "project"
-            copier.run_copy(str(template), place, defaults=True, quiet=True, skip_tasks=True, vcs_ref="HEAD")
+            copier.run_copy(
+                str(template),
+                place,
+                defaults=True,
+                quiet=True,
+                skip_tasks=True,
+                unsafe=bool(self.extension),  # copier loads no extension without it; tasks stay skipped
+                vcs_ref="HEAD",
+            )
 
 
 PEERS = (
@@ -66,7 +86,12 @@ PEERS = (
         "v1",
     ),
     Peer("cookiecutter-django", "cookiecutter", "https://github.com/cookiecutter/cookiecutter-django"),
-    Peer("zenml template-e2e-batch", "copier", "https://github.com/zenml-io/template-e2e-batch"),
+    Peer(
+        "zenml template-e2e-batch",
+        "copier",
+        "https://github.com/zenml-io/template-e2e-batch",
+        extension="jinja2-time==0.2.0",
+    ),
     Peer("kedro new", "cookiecutter", "kedro", "1.7.0", "kedro/templates/project", (("kedro_version", "1.7.0"),)),
 )
 
@@ -106,8 +131,11 @@ def main() -> None:
             place = options.peers / peer.name if options.peers else None
             try:
                 found = place / peer.folder if place and place.is_dir() else peer.fetch(folder / peer.name)
+                if peer.extension:
+                    install(peer.extension, folder / "extensions")
+                    sys.path.append(str(folder / "extensions"))
             except subprocess.SubprocessError:
-                missing.append(f"{name}: not measured, {peer.source} could not be reached")
+                missing.append(f"{name}: not measured, {peer.source} could not be fetched")
                 continue
 
             def theirs(into: Path, peer: Peer = peer, found: Path = found) -> None:
