@@ -135,7 +135,8 @@ def main() -> None:
                     install(peer.extension, folder / "extensions")
                     sys.path.append(str(folder / "extensions"))
             except subprocess.SubprocessError:
-                missing.append(f"{name}: not measured, {peer.source} could not be fetched")
+                wanted = " or ".join(filter(None, (peer.source, peer.extension)))
+                missing.append(f"{name}: not measured, {wanted} could not be fetched")
                 continue
 
             def theirs(into: Path, peer: Peer = peer, found: Path = found) -> None:
