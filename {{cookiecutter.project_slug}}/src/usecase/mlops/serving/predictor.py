@@ -61,7 +61,7 @@ class OnnxPredictor:
         if self._objective == "binary:logistic":
             # Beyond 88 the exponential is over 32 bits, and the answer is 0 all the same.
             return np.float32(1) / (np.float32(1) + np.exp(np.minimum(-margins[:, 0], MAX_EXPONENT)))
-        powers = np.exp(margins - margins.max(axis=1, keepdims=True))
+        powers: Matrix = np.exp(margins - margins.max(axis=1, keepdims=True))
         shares: Matrix = powers / powers.sum(axis=1, keepdims=True)
         return shares
 
