@@ -12,10 +12,15 @@ from usecase.mlops.drift.tally import WindowTally, WordTally
 BASELINE = baseline()
 
 
-def counted(words: list[str | None], constraints: dict[str, Any] | None = None, policy: str = "missing") -> WindowTally:
-    """A window in two batches, whose plans are these."""
+def counted(
+    words: list[str | None],
+    constraints: dict[str, Any] | None = None,
+    policy: str = "missing",
+    missing: tuple[str, ...] = ("", "NA"),
+) -> WindowTally:
+    """A window in batches of eight, whose plans are these. In training they were basic, plus and pro."""
     fields = [field | ({"constraints": constraints or {}} if field["name"] == "plan" else {}) for field in FIELDS]
-    about = {"fields": fields, "missingValues": ["", "NA"]}
+    about = {"fields": fields, "missingValues": missing}
     window = WindowTally(
         BASELINE,
         Contract.model_validate({"name": "people", "policy": {"unseen_category": policy}, "schema": about}),
@@ -36,6 +41,13 @@ def test_words_are_those_that_the_contract_reads(constraints: dict[str, Any]) ->
     assert plan.unknown == ["gold", "silver"]
 
 
+def test_a_word_of_training_may_stand_for_a_missing_value_now() -> None:
+    plan = counted(["basic", "pro", "plus", "pro"], missing=("pro",)).features["plan"]
+    assert isinstance(plan, WordTally)
+    assert plan.counts == {"basic": 1, "plus": 1}
+    assert (plan.rows, plan.missing, plan.beyond) == (4, 2, 0)
+
+
 @pytest.mark.parametrize(
     ("words", "constraints", "policy", "refused", "noted"),
     [
@@ -45,6 +57,7 @@ def test_words_are_those_that_the_contract_reads(constraints: dict[str, Any]) ->
         (["basic", "pro", "basic"], {"unique": True}, "missing", [(3, 1)], []),
         (["basic"] * 9 + ["", "basic"], {"required": True}, "missing", [(10, 1)], []),
         (["basic", " basic", "pro"], {"enum": ["basic", "pro"], "required": True}, "reject", [], []),
+        (["basic"] * 9 + ["gold", "pro"], {"enum": ["basic", "plus", "pro"]}, "reject", [(10, 1)], []),
     ],
 )
 def test_a_rule_of_the_contract_holds_for_texts(

@@ -134,6 +134,8 @@ class WordTally(ColumnTally):
         is_known = counted[WORD].is_in(pl.Series(list(self.known.shares), dtype=pl.String).implode())
         for word, rows in counted.filter(is_known).rows():
             self.counts[word] += rows
+        if is_known.all():
+            return
         others = counted.filter(~is_known)
         self.beyond += int(others[ROWS].sum())
         if self.column.pii == "no":
@@ -155,6 +157,11 @@ class WindowTally:
         self.features = {
             column.name: _tally(column, baseline.features[column.name], baseline.rows) for column in columns
         }
+        self._plain = {
+            tally.name: self._plain_words(tally)
+            for tally in self.features.values()
+            if isinstance(tally, WordTally) and tally.column.type == "string"
+        }
         self.answers = dict(_answers(baseline, contract))
         self.moments = Moments(len(baseline.relations.columns)) if baseline.relations else None
 
@@ -171,7 +178,7 @@ class WindowTally:
         self.extra.update({name: rows.height for name in rows.columns if name not in self.contract.columns})
         self.absent.update(dict.fromkeys(features - set(here), rows.height))
         texts = {name: counted for name in here if (counted := self._counted(rows[name])) is not None}
-        looked_at = [name for name in here if name not in texts or self._may_break_a_rule(name, texts[name][WORD])]
+        looked_at = [name for name in here if name not in texts or self._must_be_looked_at(name, texts[name][WORD])]
         checked = check_rows(rows.select(looked_at), _part(self.contract, looked_at), roles=("feature",))
         self.problems.add(checked.problems, first_row=self.rows + 1)
         self.warnings.add(checked.warnings, first_row=self.rows + 1)
@@ -199,17 +206,28 @@ class WindowTally:
 
     def _counted(self, given: pl.Series) -> pl.DataFrame | None:
         """The different words of a text, null where there is none, and the rows of each; None for other columns."""
-        tally = self.features.get(given.name)
-        if given.dtype != pl.String or not isinstance(tally, WordTally) or tally.column.type != "string":
+        if given.dtype != pl.String or given.name not in self._plain:
             return None
         counted = given.alias(WORD).value_counts(name=ROWS)
+        if self._plain[given.name].issuperset(counted[WORD]):
+            return counted
         read = blank_to_null(counted[WORD], self.contract.table.missing_values)
         return counted if read.equals(counted[WORD]) else counted.with_columns(read).group_by(WORD).agg(pl.sum(ROWS))
 
-    def _may_break_a_rule(self, name: str, words: pl.Series) -> bool:
-        """Whether the rows of a text must be looked at: one of its words breaks a rule, or none may come twice."""
+    def _must_be_looked_at(self, name: str, words: pl.Series) -> bool:
+        """Whether rows of a text may break a rule of the contract: one of its different words does."""
+        return not self._plain[name].issuperset(words) and self._breaks_a_rule(name, words)
+
+    def _breaks_a_rule(self, name: str, words: pl.Series) -> bool:
+        """Whether one of the different words of a text breaks a rule, or no word may come twice."""
         checked = check_rows(words.alias(name).to_frame(), _part(self.contract, [name]), roles=("feature",))
         return self.contract.columns[name].constraints.unique or bool(checked.problems or checked.warnings)
+
+    def _plain_words(self, tally: WordTally) -> frozenset[str]:
+        """Words of a text in training that are read as they stand and break no rule: their rows are only counted."""
+        words = pl.Series(WORD, list(tally.known.shares), dtype=pl.String)
+        plain = words.filter(words == blank_to_null(words, self.contract.table.missing_values))
+        return frozenset() if self._breaks_a_rule(tally.name, plain) else frozenset(plain)
 
     def _add_scores(self, rows: int) -> None:
         known = self.baseline.relations
