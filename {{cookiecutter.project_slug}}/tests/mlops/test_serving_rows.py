@@ -284,7 +284,7 @@ def test_every_content_type_and_a_frame_give_the_same_answers(
     predictions = direct.predict(check_rows(frame, direct.contract, roles=("feature",)).frame)
     for record, value in zip(expected, predictions.values, strict=True):
         if isinstance(value, float):
-            assert record["prediction"] == pytest.approx(value, rel=TOLERANCE)
+            assert record["prediction"] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE)
         else:
             assert record["prediction"] == value
 

@@ -96,8 +96,11 @@ def predictions(channels: Channels, preprocessor: Preprocessor, **changes: float
 
 
 def assert_alike(one: Values, other: Values) -> None:
-    """Bins are cut from a sketch of the data, so that single rows near a cut may differ a little."""
-    assert np.abs(one - other).mean() < 0.005
+    """Bins are cut from a sketch of the data, so that single rows near a cut may differ a little.
+
+    Two hosts differ by 0.000 (XGBoost 3.2) or 0.009 (3.4); a host that trains on its own share alone, by 0.018.
+    """
+    assert np.abs(one - other).mean() < 0.01
     assert np.corrcoef(one, other)[0, 1] > 0.999
 
 
@@ -296,13 +299,13 @@ def test_the_search_is_repeatable_bounded_and_never_worse(
     folder: Path, preprocessor: Preprocessor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     poor = HYPERPARAMETERS | {"max_depth": 6, "learning_rate": 0.9}
-    search = poor | {"tuning_trials": 4}
+    search = poor | {"tuning_trials": 4, "seed": 2}
     with read_channels(folder, preprocessor, unchanged) as channels:
         plain = fit(channels, preprocessor, poor)
         capsys.readouterr()
         first, second = (fit(channels, preprocessor, search) for _ in range(2))
         lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("trial ")]
-        other = fit(channels, preprocessor, search | {"seed": 2})
+        other = fit(channels, preprocessor, search | {"seed": 4})
     trials = first.report["trials"]
     best = min(trials, key=lambda trial: float(trial["value"]))
     assert plain.report["trials"] == []
