@@ -93,11 +93,12 @@ def contract(
     ] = None,
 ) -> None:
     """Infer data_contract.yaml from a file and say what a person should check. Replaces the contract that is there."""
+    from usecase.mlops.files import table_or_folder
     from usecase.mlops.infer import infer
 
     if data is None or not target:
         raise UserError("contract needs a file and the column to predict: data=FILE target=COLUMN")
-    draft = infer(data, target, task, id_column, root=Path())
+    draft = infer(table_or_folder(data), target, task, id_column, root=Path())
     if CONTRACT_FILE.exists() and CONTRACT_FILE.read_text(encoding="utf-8") != draft.text:
         kept = Path(".local/contracts") / f"{time.strftime('%Y%m%dT%H%M%S')}.yaml"
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -244,6 +245,8 @@ def predict(
 
     if output is not None and not output.absolute().parent.is_dir():
         raise UserError(f"{output}: the folder {output.parent} does not exist")
+    if output is not None and output.is_dir():
+        raise UserError(f"{output}: is a folder: give a file for the predictions")
     agreed = Contract.load(CONTRACT_FILE)
     table = ask_service(read_rows(data, agreed), agreed, port or load_settings().serving.port)
     with pl.Config(
@@ -268,11 +271,15 @@ def batch(
     """Answer the rows of files with the latest approved version; what is there already is not made again."""
     if source is None or output is None:
         raise UserError("batch needs two folders: input=DIR output=DIR")
-    package = _registry().latest_approved()
-    package.verify()
+    if not source.is_dir():
+        raise UserError(f"{source}: is no folder: give the one that holds the files")
 
+    from usecase.mlops.files import output_folder
     from usecase.mlops.model import unpack
 
+    output_folder(output)
+    package = _registry().latest_approved()
+    package.verify()
     with tempfile.TemporaryDirectory(prefix="usecase-model-") as folder:
         unpack(package.model_data, Path(folder))
         typer.echo(f"version {package.version} of {package.description['ModelPackageGroupName']}")
@@ -291,6 +298,7 @@ def lint() -> None:
     """Check style, security rules (ruff S), formatting and types; change nothing."""
     _tool("ruff", "check", ".")
     _tool("ruff", "format", "--check", ".")
+    typer.echo("types ...")  # the first look at all libraries takes half a minute
     _tool("mypy")
 
 

@@ -1,4 +1,4 @@
-"""Files that are read while others write them: JSON that is never half-written, and what a file holds as a checksum."""
+"""Files: JSON that is never half-written, what a file holds as a checksum, and paths that a person has given."""
 
 import hashlib
 import json
@@ -6,6 +6,10 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+
+from usecase.mlops.errors import UserError
+
+TABLES = (".csv", ".csv.gz", ".parquet")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -27,3 +31,20 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of the bytes of a file, as 64 hex digits; a large file is read in pieces. Raises OSError."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def table_or_folder(path: Path) -> Path:
+    """`path`, which a table of rows can be read from by its name. Raises UserError."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if path.is_file() and not path.name.lower().endswith(TABLES):
+        raise UserError(f"{path}: give a file that ends in {', '.join(TABLES)}, or a folder of them")
+    return path
+
+
+def output_folder(path: Path) -> Path:
+    """`path`, which is a folder or can be made one. Raises UserError."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"{there}: is a file: give a folder for the results")
+    return path

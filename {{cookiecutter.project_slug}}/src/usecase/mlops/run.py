@@ -17,7 +17,7 @@ from usecase.mlops.contract import Contract
 from usecase.mlops.engine import Engine, Execution, StepEvent
 from usecase.mlops.engine.storage import Store
 from usecase.mlops.errors import UserError
-from usecase.mlops.files import file_sha256
+from usecase.mlops.files import file_sha256, table_or_folder
 from usecase.mlops.registry import PENDING, REGISTRY, LocalRegistry
 from usecase.mlops.settings import Settings
 from usecase.mlops.tracking import RunRecord, evaluation_metrics, training_curves, training_trials
@@ -73,9 +73,9 @@ def run_pipeline(
     """
     contract = Contract.load(Path(CONTRACT_FILE))
     source = data or Path(contract.path or ".")
-    if not source.exists() or (data is None and not contract.path):
-        hint = "" if data else f" ({CONTRACT_FILE} names it as path): pass data=FILE"
-        raise UserError(f"{source}: no such file{hint}")
+    if data is None and (not contract.path or not source.exists()):
+        raise UserError(f"{source}: no such file ({CONTRACT_FILE} names it as path): pass data=FILE")
+    table_or_folder(source)
     if not MODEL_CARD.exists():
         raise UserError(f"{MODEL_CARD}: no such file: it holds your words for the model card; take it back from git")
     champion = LocalRegistry(REGISTRY, settings.model_package_group).champion()

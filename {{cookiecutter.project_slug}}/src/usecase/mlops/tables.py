@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from usecase.mlops.errors import UserError
+from usecase.mlops.files import TABLES
 
 SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # A piece of text this long becomes a frame of about five times its size.
 PIECE_BYTES = 16 * 2**20
 # A record longer than so many pieces is no record: a quote was left open.
@@ -94,9 +94,9 @@ def data_files(path: Path) -> list[Path]:
         raise UserError(f"{path}: no such file")
     if not path.is_dir():
         return [path]
-    files = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.is_file())
+    files = sorted(p for p in path.iterdir() if p.name.lower().endswith(TABLES) and p.is_file())
     if not files:
-        raise UserError(f"{path}: the folder holds no data file ({', '.join(SUFFIXES)})")
+        raise UserError(f"{path}: the folder holds no data file ({', '.join(TABLES)})")
     return files
 
 
@@ -276,7 +276,7 @@ def _check_header(names: list[str], source: str) -> None:
         for separator, label in SEPARATORS.items():
             if separator in names[0]:
                 raise UserError(f"{source}: columns are separated by {label}: save the file with commas")
-        raise UserError(f"{source}: has only one column, {names[0]!r}: a feature and a target are needed")
+        raise UserError(f"{source}: has only one column, {names[0]!r}: a table has several, with commas between them")
     empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
     if len(empty) > 1:
         raise UserError(f"{source}: columns {', '.join(map(str, empty))} have no name: name them in the first line")

@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-from drift.people import CONTRACT, NAMES, baseline, capture, rows
+from drift.people import CONTRACT, NAMES, PROTECTED, baseline, capture, rows
 from usecase.mlops.baseline.drift import FILE_NAME
 from usecase.mlops.baseline.model_monitor import Violations
 from usecase.mlops.cli import app
@@ -32,7 +33,7 @@ def run(*words: str) -> tuple[int, str]:
     if isinstance(result.exception, UserError):
         return 1, str(result.exception)
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.exit_code, result.output
+    return result.exit_code, result.stdout
 
 
 def look(folder: Path, name: str, count: int = 1500, change: Change | None = None) -> tuple[int, str]:
@@ -155,6 +156,30 @@ def test_without_a_baseline_there_is_no_verdict(repository: Path) -> None:
     code, message = run("--data", "traffic", "--baseline", "baseline")
     assert (code, message.count("\n")) == (1, 0)
     assert not (repository / ".local").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--labels", "nowhere.csv"), "nowhere.csv: no such file"),
+        (("--labels", "data_contract.yaml"), "data_contract.yaml: give a file that ends in .csv, .csv.gz, .parquet"),
+        (("--output", "data_contract.yaml"), "data_contract.yaml: is a file: give a folder"),
+    ],
+)
+def test_bad_paths_are_told_before_the_traffic_is_read(repository: Path, words: tuple[str, str], says: str) -> None:
+    capture(repository / "traffic", 600)
+    code, message = run("--data", "traffic", "--baseline", "baseline", *words)
+    assert (code, message.startswith(says), message.count("\n")) == (1, True, 0)
+    assert not (repository / ".local").exists()
+
+
+def test_labels_that_no_group_needs_are_said_to_be_of_no_use(repository: Path) -> None:
+    columns = [{name: value for name, value in column.items() if name != "protected"} for column in PROTECTED]
+    (repository / "data_contract.yaml").write_text(yaml.safe_dump({"name": "people", "schema": {"fields": columns}}))
+    capture(repository / "traffic", 600)
+    (repository / "labels.csv").write_text("inference_id,label\na,yes\n")
+    _, output = run("--data", "traffic", "--baseline", "baseline", "--labels", "labels.csv")
+    assert "labels.csv: not looked at, since no protected column of the contract is a feature\n" in output
 
 
 def test_nothing_is_written_when_a_later_file_is_damaged(repository: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from usecase.mlops.cli import app
 from usecase.mlops.drift.history import Entry, History
 from usecase.mlops.drift.judge import Verdict
 from usecase.mlops.drift.retraining import (
@@ -187,3 +189,9 @@ def test_history_keeps_the_newest_windows_of_each_baseline(tmp_path: Path) -> No
     (tmp_path / "history.json").write_text("[]")
     with pytest.raises(UserError):
         History.load(tmp_path / "history.json")
+
+
+def test_a_file_that_is_not_there_claims_no_training(repository: Path) -> None:
+    refused = CliRunner().invoke(app, ["retrain", "--reason", "new rows", "--data", "nowhere.csv"])
+    assert (type(refused.exception), str(refused.exception)) == (UserError, "nowhere.csv: no such file")
+    assert not (repository / ".local").exists()

@@ -37,16 +37,20 @@ def monitor(
     from usecase.mlops.contract import FILE_NAME, Contract
     from usecase.mlops.drift import monitor as engine
     from usecase.mlops.drift.report import PAGE, WORDS
+    from usecase.mlops.files import output_folder, table_or_folder
     from usecase.mlops.settings import load_settings
 
     if data is None:
         raise UserError("monitor needs traffic: data=FILE_OR_FOLDER")
     contract = Contract.load(Path(FILE_NAME))
-    folder = output or engine.FOLDER
+    folder = output_folder(output or engine.FOLDER)
+    if labels is not None:
+        table_or_folder(labels)
     if baseline is None:
         from usecase.mlops.registry import open_registry
 
         baseline = engine.baseline_of(open_registry(), contract)
+    typer.echo(f"comparing {data} with the training rows of {baseline} ...", err=True)
     report = engine.monitor(data, baseline, folder, contract, load_settings(), labels)
     verdict, alarms = report.judged.verdict, report.judged.alarms
     typer.echo(f"{verdict}: {WORDS[verdict]} in {report.window.rows:,} rows")
@@ -54,6 +58,8 @@ def monitor(
         typer.echo(f"  {finding.column or 'all rows'}: {finding.message}")
     if len(alarms) > MAX_REASONS:
         typer.echo(f"  and {len(alarms) - MAX_REASONS} more")
+    if labels is not None and not report.gaps:
+        typer.echo(f"{labels}: not looked at, since no protected column of the contract is a feature")
     typer.echo(f"Report: {folder / PAGE}")
     if status := EXITS[verdict]:
         raise typer.Exit(status)
@@ -69,13 +75,13 @@ def feedback(
     """Join labels that came later to what was answered: quality over time and by group, and rows to train on."""
     from usecase.mlops.contract import FILE_NAME, Contract
     from usecase.mlops.drift import feedback as engine
-    from usecase.mlops.files import write_json
+    from usecase.mlops.files import output_folder, table_or_folder, write_json
 
     if data is None or labels is None:
         raise UserError("feedback needs traffic and labels: data=FILE_OR_FOLDER labels=FILE")
     contract = Contract.load(Path(FILE_NAME))
-    folder = output or Path(".local/feedback")
-    merged = engine.merge(data, labels, contract)
+    folder = output_folder(output or Path(".local/feedback"))
+    merged = engine.merge(data, table_or_folder(labels), contract)
     measured = engine.quality(merged, contract)
     rows = engine.training_rows(merged, data, contract)
     gaps = {name: engine.gaps(measured, name) for name in (measured[0]["metrics"] if measured else [])}
@@ -116,11 +122,13 @@ def retrain(
     from usecase.mlops.drift import retraining
     from usecase.mlops.drift.history import FILE_NAME as HISTORY
     from usecase.mlops.drift.history import History
-    from usecase.mlops.files import file_sha256
+    from usecase.mlops.files import file_sha256, output_folder, table_or_folder
     from usecase.mlops.registry import open_registry
     from usecase.mlops.settings import load_settings
 
-    folder, registry, now = output or engine.FOLDER, open_registry(), datetime.now(UTC)
+    if data:  # before the training is claimed
+        table_or_folder(Path(data))
+    folder, registry, now = output_folder(output or engine.FOLDER), open_registry(), datetime.now(UTC)
     rule = load_settings().retraining
     trigger: retraining.Trigger | None
     if reason:
@@ -158,6 +166,7 @@ def challenge(
     """Ask a version that waits for approval about traffic that was answered already. Exit 4: too little of it."""
     from usecase.mlops.contract import FILE_NAME, Contract
     from usecase.mlops.drift import challenger as engine
+    from usecase.mlops.files import output_folder, table_or_folder
     from usecase.mlops.registry import open_registry
     from usecase.mlops.settings import load_settings
 
@@ -166,7 +175,9 @@ def challenge(
     registry, settings = open_registry(env), load_settings()
     package = registry.describe(version)
     kept = Path(package.place("challenger")) if env == "local" else engine.FOLDER / str(package.version)
-    folder = output or kept
+    folder = output_folder(output or kept)
+    if labels is not None:
+        table_or_folder(labels)
     contract, minimum = Contract.load(Path(FILE_NAME)), settings.monitoring.minimum_rows
     found = engine.challenge(package, data, contract, minimum, labels)
     found.write(folder, settings.model_package_group)

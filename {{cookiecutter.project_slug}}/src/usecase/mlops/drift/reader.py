@@ -26,7 +26,8 @@ from usecase.mlops.check import number_types
 from usecase.mlops.contract import Contract
 from usecase.mlops.drift.tally import ANSWERS, PREDICTION, PROBABILITY
 from usecase.mlops.errors import UserError
-from usecase.mlops.tables import SUFFIXES, parse_csv, read_pieces, unnamed
+from usecase.mlops.files import TABLES
+from usecase.mlops.tables import parse_csv, read_pieces, unnamed
 
 BATCH_ROWS = 50_000
 CHUNK_LINES = 1000  # of a batch transform's files
@@ -103,15 +104,15 @@ def read_traffic(path: Path, contract: Contract, found: Found) -> Iterator[Batch
     paths = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     inner = {file: _manifest(file) for file in paths if file.suffix in MANIFESTS and path.is_dir()}
     manifests = {file: keys for file, keys in inner.items() if keys is not None}
-    if path.is_file() and not path.name.endswith((*CAPTURES, *SUFFIXES)):
-        raise UserError(f"{path}: give a file that ends in {', '.join((*CAPTURES, *SUFFIXES))}, or a folder of them")
+    if path.is_file() and not path.name.endswith((*CAPTURES, *TABLES)):
+        raise UserError(f"{path}: give a file that ends in {', '.join((*CAPTURES, *TABLES))}, or a folder of them")
     if manifests:
         yield from _batches(_transformed(manifests, path, contract, found), contract)
         return
     captures = [file for file in paths if file.name.endswith(CAPTURES)]
     yield from read_calls(_captured(captures, found), contract, found)
     for file in paths:
-        if file.name.lower().endswith(SUFFIXES):
+        if file.name.lower().endswith(TABLES):
             yield from _table(file, contract, found)
 
 

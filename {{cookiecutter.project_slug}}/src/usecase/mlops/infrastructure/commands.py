@@ -111,7 +111,10 @@ def destroy(
     from usecase.mlops.infrastructure.teardown import destroy as tear_down
 
     if env == "prod" and not (yes_destroy_prod or dry_run):
-        raise UserError("prod is destroyed with --yes-destroy-prod only: nothing was changed")
+        raise UserError(
+            "prod is destroyed with --yes-destroy-prod only (uv run usecase destroy --env prod --yes-destroy-prod):"
+            " nothing was changed"
+        )
     tear_down(Place.open(env, typer.echo), _roots(root), dry_run)
 
 

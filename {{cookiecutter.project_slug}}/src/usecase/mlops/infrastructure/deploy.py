@@ -40,7 +40,9 @@ class Consent:
     def check(self) -> None:
         """Raise UserError when nobody can be asked."""
         if not (self.yes or self.dry_run or sys.stdin.isatty()):
-            raise UserError("nobody can be asked, since standard input is no terminal: add --yes, or --dry-run to look")
+            raise UserError(
+                "standard input is no terminal, so nobody can be asked: add yes=1 (--yes), or look with dry_run=1"
+            )
 
     def given(self, question: str, say: Say) -> bool:
         """Whether to go on. Ends the program when the answer is no."""
