@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import Distribution
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -376,6 +377,23 @@ def test_the_bill_of_materials_has_licences_of_what_is_installed(project: Projec
     known, unknown = json.loads((project.folder / "gl-sbom-lock.cdx.json").read_text())["components"]
     assert known["licenses"] == [{"license": {"name": "MIT"}}]
     assert "licenses" not in unknown
+
+
+def test_what_only_make_pipeline_and_make_ui_bring_is_not_held_against_the_list(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("churn", "daily", "on_demand", "by_hand"):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\nLicense: GPL-2.0-only\n")
+    installed = [Distribution.at(folder) for folder in sorted(tmp_path.glob("*.dist-info"))]
+    monkeypatch.setattr(licences, "distributions", lambda: installed)
+
+    def exported(*words: str) -> CompletedProcess[str]:
+        return CompletedProcess(words, 0, "daily==1.0\n" + "on-demand==1.0 ; linux\n" * ("--all-groups" in words), "")
+
+    monkeypatch.setattr(licences, "uv", exported)
+    assert [finding.id for finding in licences.find().findings] == ["by-hand", "daily"]
 
 
 ALLOWED = ["MIT", "Apache-2.0", "BSD-3-Clause"]

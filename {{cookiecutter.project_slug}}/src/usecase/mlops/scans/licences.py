@@ -7,7 +7,9 @@ from importlib.metadata import Distribution, PackageMetadata, distributions
 from pathlib import Path
 from typing import Final
 
+from usecase.mlops.errors import UserError
 from usecase.mlops.scans.findings import Finding, Found
+from usecase.mlops.scans.tools import uv
 from usecase.mlops.settings import load_settings
 
 NAME: Final = "licences"
@@ -41,9 +43,17 @@ _TOKEN = re.compile(r"[()]|[^\s()]+")
 
 
 def find() -> Found:
-    """Packages of this environment, but this one, with another licence or with none that can be read."""
+    """Packages of this environment, but this one, with another licence or with none that can be read.
+
+    Those that only `make pipeline` or `make ui` bring are left out: no image or job holds them. Raises UserError.
+    """
     own = tomllib.loads(Path(PYPROJECT).read_text(encoding="utf-8"))["project"]["name"]
-    installed = [package for package in distributions() if package.metadata["Name"] != own]
+    on_demand = _locked("--all-groups") - _locked()
+    installed = [
+        package
+        for package in distributions()
+        if package.metadata["Name"] != own and _name(package).replace(".", "-") not in on_demand
+    ]
     found = findings(installed, load_settings().scans.licences)
     return Found(found, [f"{len(installed)} packages"])
 
@@ -52,7 +62,7 @@ def findings(installed: Iterable[Distribution], allowed: Collection[str]) -> lis
     """One finding per package that `allowed`, SPDX ids, does not cover. The id is the package's name."""
     found = {}
     for package in installed:
-        name, licence = package.metadata["Name"].lower().replace("_", "-"), licence_of(package.metadata)
+        name, licence = _name(package), licence_of(package.metadata)
         if licence == UNKNOWN:
             text = "does not say its licence in a way that can be read: look at it, and waive it with what you found"
         elif not is_allowed(licence, allowed):
@@ -61,6 +71,19 @@ def findings(installed: Iterable[Distribution], allowed: Collection[str]) -> lis
             continue
         found[name] = Finding(NAME, name, f"{name} {package.version}: {text}", "major", PYPROJECT)
     return [found[name] for name in sorted(found)]
+
+
+def _locked(*groups: str) -> set[str]:
+    """Names of the packages that uv.lock has for the groups of every day, or for `groups`. Raises UserError."""
+    plain = ("--no-hashes", "--no-annotate", "--no-header", "--no-emit-project")
+    exported = uv("export", "--quiet", "--frozen", *plain, *groups)
+    if exported.returncode:
+        raise UserError(f"uv.lock cannot be read: {exported.stderr.strip().splitlines()[-1]}: run `uv lock`")
+    return set(re.findall(r"^[A-Za-z0-9._-]+", exported.stdout, re.MULTILINE))
+
+
+def _name(package: Distribution) -> str:
+    return package.metadata["Name"].lower().replace("_", "-")
 
 
 def licence_of(metadata: PackageMetadata) -> str:
