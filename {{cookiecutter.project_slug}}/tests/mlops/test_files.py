@@ -48,7 +48,7 @@ def test_results_go_into_a_folder_that_is_there_or_can_be_made(tmp_path: Path) -
     assert output_folder(tmp_path) == tmp_path
     assert output_folder(tmp_path / "new/er") == tmp_path / "new/er"
     for path in ("file", "file/below"):
-        with pytest.raises(UserError, match="file: is a file: give a folder for the results"):
+        with pytest.raises(UserError, match="file: is a file: give a folder"):
             output_folder(tmp_path / path)
     assert os.listdir(tmp_path) == ["file"]
 
@@ -69,9 +69,10 @@ def test_the_name_tells_a_table(tmp_path: Path) -> None:
     ("words", "says"),
     [
         ("predict --output folder", "folder: is a folder: give a file for the predictions"),
+        ("serve --capture rows.txt", "rows.txt: is a file: give a folder"),
         ("batch --input rows.txt --output out", "rows.txt: is no folder: give the one that holds the files"),
         ("batch --input nowhere --output out", "nowhere: is no folder: give the one that holds the files"),
-        ("batch --input folder --output rows.txt", "rows.txt: is a file: give a folder for the results"),
+        ("batch --input folder --output rows.txt", "rows.txt: is a file: give a folder"),
         ("contract --data rows.txt --target b", "rows.txt: give a file that ends in"),
     ],
 )

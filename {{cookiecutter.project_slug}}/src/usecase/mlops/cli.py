@@ -208,11 +208,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the latest approved version on this machine: POST /invocations, GET /ping, /docs and /metrics."""
-    package = _registry().latest_approved()
-    package.verify()
-
+    from usecase.mlops.files import output_folder
     from usecase.mlops.model import unpack
     from usecase.mlops.settings import load_settings
+
+    if capture is not None:
+        output_folder(capture)
+    package = _registry().latest_approved()
+    package.verify()
 
     settings = load_settings().serving
     with tempfile.TemporaryDirectory(prefix="usecase-model-") as folder:

@@ -46,5 +46,5 @@ def output_folder(path: Path) -> Path:
     """`path`, which is a folder or can be made one. Raises UserError."""
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not there.is_dir():
-        raise UserError(f"{there}: is a file: give a folder for the results")
+        raise UserError(f"{there}: is a file: give a folder")
     return path
