@@ -65,7 +65,21 @@ def test_a_line_for_each_row_of_each_kind_of_file(
     )
     assert answers["bare.csv.out"][0] == NO_ANSWER
     assert answers["bare.csv.out"][1:] == answers["named.csv.out"][1:] == answers["table.parquet.out"][1:]
-    assert said[0] == "1 of 4  bare.csv  200 rows, 1 without an answer"
+    assert said[0] == "1 of 4  bare.csv  200 rows, 1 without an answer: column 'age', row 1: 'x' is no integer"
+
+
+def test_the_first_row_without_an_answer_is_named(
+    tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "CHUNK_BYTES", 64)
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.csv").write_text("age\n" + "\n".join(["1"] * 99 + ["x", "2", "y"]) + "\n")
+    (source / "b.csv").write_text("name\nAda\n")
+    said: list[str] = []
+    run_batch(model_dir, source, tmp_path / "out", said.append)
+    assert said[0] == "1 of 2  a.csv  102 rows, 2 without an answer: column 'age', row 100: 'x' is no integer"
+    assert said[1].startswith("2 of 2  b.csv  2 rows, 2 without an answer: column 'age', row 1: ")
 
 
 def test_what_is_made_is_kept_and_what_failed_leaves_nothing(tmp_path: Path, model_dir: Path) -> None:

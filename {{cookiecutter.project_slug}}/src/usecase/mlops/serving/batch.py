@@ -8,7 +8,7 @@ import argparse
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from usecase.mlops.contract import Contract
     from usecase.mlops.serving.model import ServedModel
     from usecase.mlops.serving.own import OwnHandlers
+    from usecase.mlops.serving.validation import Valid
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 CHUNK_BYTES = 2**20
@@ -27,11 +28,17 @@ CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Done:
-    """One file: its rows, and how many of them have no answer."""
+    """One file: its rows, how many of them have no answer, and why the first of these (blank where handlers refuse)."""
 
     file: str
     rows: int
     refused: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        if not self.refused:
+            return f"{self.rows} rows"
+        return f"{self.rows} rows, {self.refused} without an answer{f': {self.why}' if self.why else ''}"
 
 
 def run_batch(model_dir: Path, input_dir: Path, output_dir: Path, say: Callable[[str], None]) -> None:
@@ -50,8 +57,7 @@ def run_batch(model_dir: Path, input_dir: Path, output_dir: Path, say: Callable[
         if target.exists():
             say(f"{place}  is there already")
             continue
-        done = _answer(model, own, file, target)
-        say(f"{place}  {done.rows} rows" + (f", {done.refused} without an answer" if done.refused else ""))
+        say(f"{place}  {_answer(model, own, file, target)}")
 
 
 def _answer(model: "ServedModel", own: "OwnHandlers | None", file: Path, target: Path) -> Done:
@@ -62,6 +68,7 @@ def _answer(model: "ServedModel", own: "OwnHandlers | None", file: Path, target:
     written_as = JSON_LINES if file.suffix == ".jsonl" else CSV
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     rows = refused = 0
+    why = ""
     try:
         with draft.open("wb") as output:
             for first_row, head, lines in _chunks(file, model.contract):
@@ -72,8 +79,9 @@ def _answer(model: "ServedModel", own: "OwnHandlers | None", file: Path, target:
                     else:
                         content = ContentType(read_as, header=bool(head))
                         chunk = head + b"".join(lines)
-                        body, answers, _ = model.answer(chunk, content, written_as, one_by_one=True)
+                        body, answers, valid = model.answer(chunk, content, written_as, one_by_one=True)
                         given, without = len(answers.values), len(answers.refused or ())
+                        why = why or _first(valid, first_row)
                 except RequestError as error:
                     raise UserError(f"{file}: rows from {first_row}: {error.message}") from None
                 except Exception as error:
@@ -87,7 +95,16 @@ def _answer(model: "ServedModel", own: "OwnHandlers | None", file: Path, target:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    return Done(file.name, rows, refused)
+    return Done(file.name, rows, refused, why)
+
+
+def _first(valid: "Valid", first_row: int) -> str:
+    """The first row that is refused, and its reason; blank when none is."""
+    problems = [fault.problem for fault in valid.refused]
+    if not problems:
+        return ""
+    first = min(problems, key=lambda problem: problem.row or 0)
+    return str(replace(first, row=(first.row or 1) + first_row - 1, rows=1))
 
 
 def _ask_handlers(
