@@ -57,7 +57,13 @@ def run(project: Path, *command: str, code: int = 0, **more: str) -> subprocess.
     path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder not in own)
     environment = {name: value for name, value in os.environ.items() if name not in ("UV", "VIRTUAL_ENV")}
     finished = subprocess.run(
-        command, cwd=project, env={**environment, "PATH": path, **more}, capture_output=True, text=True, check=False
+        command,
+        cwd=project,
+        env={**environment, "PATH": path, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,  # what hangs shall be named
     )
     assert finished.returncode == code, finished.stdout + finished.stderr
     return finished

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -43,6 +44,13 @@ class Service:
     def port(self) -> int:
         return int(self.client.base_url.port or 0)
 
+    def model_dir(self) -> Path:
+        """The folder that it serves, as its log says; the line may come a moment after the first answer."""
+        deadline = time.monotonic() + 10
+        while not self.logged("ready") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return Path(self.logged("ready")[0]["model_dir"])
+
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines about one kind of event."""
         records = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
@@ -72,9 +80,12 @@ def make_model(folder: Path) -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that Linux gives to connections (from 32768 on): none of them can take it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def start(model_dir: Path, port: int, *options: str, **environment: str) -> "subprocess.Popen[str]":

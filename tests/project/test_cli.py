@@ -7,13 +7,13 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from service import free_port
 
 ROOT = Path.cwd()  # a fresh project, whose starter code nobody has changed
 PROGRAM = [sys.executable, "-c", "from usecase.mlops.cli import main; main()"]
@@ -66,12 +66,6 @@ def fail(folder: Path, *arguments: str, code: int = 1) -> str:
     lines = finished.stderr.strip().splitlines()
     assert len(lines) == 1, lines
     return lines[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_from_a_csv_to_predictions(repository: Path) -> None:

@@ -338,12 +338,12 @@ def test_a_slow_handler_hurts_only_its_own_request(own: Service) -> None:
 
 
 def test_until_the_model_is_loaded_it_is_not_ready(own: Service) -> None:
-    folder = Path(own.logged("ready")[0]["model_dir"])
+    folder = own.model_dir()
     port = free_port()
     process = start(folder, port)
     seen = []
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        while httpx.codes.OK not in seen:
+        while httpx.codes.OK not in seen and process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
                 seen.append(client.get("/ping").status_code)
                 if seen[-1] == httpx.codes.SERVICE_UNAVAILABLE:
@@ -351,8 +351,8 @@ def test_until_the_model_is_loaded_it_is_not_ready(own: Service) -> None:
                     assert refused.status_code in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.OK)
             time.sleep(0.05)
     process.terminate()
-    process.communicate(timeout=30)
-    assert set(seen) == {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.OK}
+    said, _ = process.communicate(timeout=30)
+    assert set(seen) == {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.OK}, said
 
 
 def test_too_many_at_once_are_sent_away_and_ping_answers(own: Service) -> None:
