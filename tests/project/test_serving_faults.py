@@ -64,7 +64,8 @@ def service(model_dir: Path) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def own(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with handlers of its own: it loads for a second, and an answer may take one second."""
-    folder = Path(shutil.copytree(model_dir, tmp_path_factory.mktemp("own") / "model"))
+    compiled = shutil.ignore_patterns("__pycache__")  # Train packs none
+    folder = Path(shutil.copytree(model_dir, tmp_path_factory.mktemp("own") / "model", ignore=compiled))
     (folder / "code/usecase/inference.py").write_text(OWN_HANDLERS)
     write_manifest(folder)
     with running(folder, "--timeout", "1") as started:

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when pipeline.json is out of date")
     check = parser.parse_args(arguments).check
     try:
-        print("compiling src/usecase/pipeline.py with the SageMaker SDK ...", file=sys.stderr, flush=True)
+        print("compiling src/usecase/pipeline.py with the SageMaker SDK ...", flush=True)
         text = compile_pipeline()
         current = DEFINITION.read_text(encoding="utf-8") if DEFINITION.exists() else ""
         if check and current != text:
