@@ -276,7 +276,7 @@ def test_a_plan_that_misses_a_control_is_not_applied(
 def test_nobody_to_ask_is_a_refusal(account: Account, terraform: FakeTerraform, usecase: Usecase) -> None:
     for words in (("deploy",), ("deploy", "rollback"), ("bootstrap",)):
         status, _, err = usecase(*words)
-        assert (status, "add --yes, or --dry-run to look" in err) == (1, True)
+        assert (status, "add yes=1 (--yes), or look with dry_run=1" in err) == (1, True)
     assert terraform.calls == []
 
 
