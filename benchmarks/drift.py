@@ -106,7 +106,7 @@ def tally(tool: str, lines: list[str]) -> list[dict[str, Any]]:
 def measure(command: Command) -> Run:
     """Run a program; return its time, and the most memory that it held."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
