@@ -280,6 +280,8 @@ def load(port: int, path: str, asked: Path, connections: int, seconds: int) -> t
         "-t1",
         f"-c{connections}",
         f"-d{seconds}s",
+        "--timeout",
+        "30s",  # of some peers a request waits for more than wrk's two seconds
         "--latency",
         "-s",
         asked,
