@@ -17,7 +17,7 @@ def make(rows: int, seed: int, case: str = "none") -> Columns:
     columns |= {f"n{i}": chance.exponential(size=rows).round(1) for i in range(15, NUMBERS)}
     columns |= {f"c{i}": chance.choice(LEVELS, rows, p=SHARES) for i in range(CATEGORIES)}
     if case.endswith(" sd"):
-        columns["n0"] = columns["n0"] + float(case.removesuffix(" sd"))
+        columns["n0"] = np.add(columns["n0"], float(case.removesuffix(" sd")))
     elif case != "none":
         grown = SHARES.index(float(case.split()[0]) / 100)
         rest = 1 - SHARES[grown]
