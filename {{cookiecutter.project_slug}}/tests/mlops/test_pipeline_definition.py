@@ -212,6 +212,10 @@ def test_every_build_gives_the_same_bytes_whatever_the_job_code(tmp_path: Path) 
             stream.write("\n# an edit\n")
         finished = compile_in(tmp_path, str(tmp_path / "src"))
         assert (finished.returncode, finished.stderr) == (0, "")
+        assert finished.stdout.splitlines() == [
+            "compiling src/usecase/pipeline.py with the SageMaker SDK ...",
+            "pipeline.json was written: look at it, then commit it",
+        ]
         assert (tmp_path / "pipeline.json").read_text(encoding="utf-8") == TEXT
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pipeline.json", "src"]
 
