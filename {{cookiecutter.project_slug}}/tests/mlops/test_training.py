@@ -95,12 +95,9 @@ def predictions(channels: Channels, preprocessor: Preprocessor, **changes: float
     return np.asarray(fit(channels, preprocessor, HYPERPARAMETERS | changes).booster.predict(channels.validation))
 
 
-def assert_alike(one: Values, other: Values) -> None:
-    """Bins are cut from a sketch of the data, so that single rows near a cut may differ a little.
-
-    Two hosts differ by 0.000 (XGBoost 3.2) or 0.009 (3.4); a host that trains on its own share alone, by 0.018.
-    """
-    assert np.abs(one - other).mean() < 0.01
+def assert_alike(one: Values, other: Values, within: float = 0.005) -> None:
+    """Bins are cut from a sketch of the data, so that single rows near a cut may differ a little."""
+    assert np.abs(one - other).mean() < within
     assert np.corrcoef(one, other)[0, 1] > 0.999
 
 
@@ -229,7 +226,8 @@ def test_two_hosts_agree_with_one(folder: Path, preprocessor: Preprocessor, maxi
         together, other = (xgb.Booster(model_file=folder / f"{host}.ubj") for host in HOSTS)
         assert together.save_raw() == other.save_raw()
         if not trials:
-            assert_alike(alone.predict(validation), together.predict(validation))
+            # Two hosts differ by 0.000 (XGBoost 3.2) or 0.009 (3.4); one that trains on its share alone, by 0.018.
+            assert_alike(alone.predict(validation), together.predict(validation), within=0.01)
 
 
 def test_a_host_that_fails_ends_the_others_with_a_reason(folder: Path, preprocessor: Preprocessor) -> None:
