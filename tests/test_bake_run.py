@@ -303,7 +303,8 @@ def test_lint_and_tests_are_green_at_stage_automated_with_features_of_the_team(t
     make(project, "lint")
     tests = [str(file) for pattern in LOOK_AT_CODE_OR_CONTAINER for file in sorted(project.glob(f"tests/{pattern}"))]
     assert len(tests) > len(LOOK_AT_CODE_OR_CONTAINER)
-    assert " passed" in run(project, ".venv/bin/python", "-m", "pytest", *tests).stdout
+    uv = str(project / ".uv/bin/uv")  # as `uv run` hands it on
+    assert " passed" in run(project, ".venv/bin/python", "-m", "pytest", *tests, UV=uv).stdout
 
 
 @pytest.mark.slow
