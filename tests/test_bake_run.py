@@ -53,8 +53,9 @@ polars.DataFrame({**columns, target: labels}).write_csv(path)
 
 def run(project: Path, *command: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the project as on a machine that has no uv, and check how it ends."""
-    own = {str(Path(sys.executable).parent), str(Path(shutil.which("uv") or "/").parent)}
-    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder not in own)
+    own = Path(sys.executable).parent
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    path = os.pathsep.join(str(folder) for folder in folders if folder != own and not (folder / "uv").exists())
     environment = {name: value for name, value in os.environ.items() if name not in ("UV", "VIRTUAL_ENV")}
     finished = subprocess.run(
         command,
