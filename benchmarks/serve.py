@@ -337,32 +337,38 @@ def table(found: list[Server], counts: list[int], connections: list[int]) -> Non
             spread = f"{middle:,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
             print(f"| {key[0]} | {key[1]} | {server.name} | {spread} | {p50:.2f} | {p99:.2f} |")
     ours, peers = found[0], [server for server in found[1:] if server.compared]
+    print("\n| rows | connections | requests/s: times the best peer's | p99: times the best peer's |")
+    print("| --- | --- | --- | --- |")
     for key in ours.rates if peers else ():
         best = max(statistics.median(peer.rates[key]) for peer in peers)
         quickest = min(statistics.median(peer.p99[key]) for peer in peers)
         ratio = statistics.median(ours.rates[key]) / best
         share = statistics.median(ours.p99[key]) / quickest
-        print(f"\n{key[0]} rows, {key[1]} connections: {ratio:.1f} x the best peer, p99 {share:.2f} of its", end="")
-    print()
+        print(f"| {key[0]} | {key[1]} | {ratio:.1f} | {share:.2f} |")
 
 
 def plot(found: list[Server], file: Path) -> None:
-    """Draw requests/s of one row over connections, and of a hundred rows."""
+    """Draw requests/s and p99 over connections, a column of pictures for each number of rows."""
     import matplotlib.pyplot as plt  # type: ignore[import-not-found,unused-ignore]
+    from matplotlib.ticker import LogLocator  # type: ignore[import-not-found,unused-ignore]
 
     counts = sorted({count for server in found for count, _ in server.rates})
-    figure, axes = plt.subplots(1, len(counts), figsize=(5.5 * len(counts), 4), squeeze=False)
-    for axis, count in zip(axes[0], counts, strict=True):
+    figure, axes = plt.subplots(2, len(counts), figsize=(5 * len(counts), 7), sharex=True, sharey="row", squeeze=False)
+    for column, count in enumerate(counts):
         for server in found:
-            points = {number: rates for (rows, number), rates in server.rates.items() if rows == count}
-            axis.plot(
-                [str(n) for n in points], [statistics.median(r) for r in points.values()], "o-", label=server.name
-            )
-        axis.set(
-            title=f"{count} row{'s' if count > 1 else ''}", xlabel="connections", ylabel="requests/s", yscale="log"
-        )
-    axes[0][0].legend(fontsize=8)
-    figure.tight_layout()
+            for axis, measured in zip(axes[:, column], (server.rates, server.p99), strict=True):
+                points = {str(number): values for (rows, number), values in measured.items() if rows == count}
+                axis.plot(list(points), list(map(statistics.median, points.values())), "o-", label=server.name)
+                axis.set_yscale("log")
+                axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+                axis.yaxis.set_major_formatter("{x:,.0f}")
+                axis.yaxis.set_minor_formatter("{x:,.0f}")
+        axes[0][column].set_title(f"{count} row{'s' if count > 1 else ''}")
+        axes[1][column].set_xlabel("connections")
+    axes[0][0].set_ylabel("requests/s: more is better")
+    axes[1][0].set_ylabel("p99, ms: less is better")
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=4, fontsize=8)
     figure.savefig(file)
 
 
@@ -396,8 +402,9 @@ def main() -> None:
                 media_type = "text/csv" if form == "csv" else "application/json"
                 scripts[count, form].write_text(WRK.format(type=media_type, body=body(rows[:count], form)))
         keys = [(count, number) for count in arguments.rows for number in arguments.connections]
-        for _ in range(arguments.repeats):
+        for repeat in range(1, arguments.repeats + 1):
             for server in found:
+                print(f"{repeat} of {arguments.repeats}: {server.name}", file=sys.stderr, flush=True)
                 with running(server, scratch) as (port, _):
                     measure(server, port, keys, scripts, arguments.seconds)
         table(found, arguments.rows, arguments.connections)

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -371,6 +372,28 @@ def test_too_many_at_once_are_sent_away_and_ping_answers(own: Service) -> None:
     assert refused
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
     assert {answer.status_code for answer in answers} <= {200, 503, 504}
+
+
+def test_clients_that_come_at_once_wait_for_each_other_alike(service: Service) -> None:
+    """A new client waits for one answer of each that was there before, or a few, not for as many as clients wait."""
+    (worker,) = service.workers()
+    request = post("Content-Length: 6")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        clients = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(64)]
+        for client in clients:
+            client.sendall(request)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    answered = dict.fromkeys(clients, 0)
+    while min(answered.values()) == 0:
+        for client in select.select(clients, [], [], 10)[0]:
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            answered[client] += 1
+            client.sendall(request)
+    for client in clients:
+        client.close()
+    assert max(answered.values()) < 16
 
 
 def test_a_killed_worker_is_replaced(model_dir: Path) -> None:

@@ -21,6 +21,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than what asks in front of us keeps its connec
 DRAIN_SECONDS = 0.5  # between "not ready" and the end of listening: who asks learns of it from /ping meanwhile
 STOP_SECONDS = 25
 EMF_SECONDS = 60
+ACCEPTS = 16  # new connections per turn of the loop: libuv takes one of each listener, after all requests that came
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -204,7 +205,7 @@ class Server(uvicorn.Server):
 def run_worker(listener: socket.socket, service: Service, on_ready: Callable[[], Any], emf: bool) -> int:
     """Answer requests on a bound port until a signal comes; the exit status."""
     server = Server(service, on_ready, emf)
-    server.run(sockets=[listener])
+    server.run(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS - 1))])
     if server.failure is not None:
         print(f"error: {server.failure}", file=sys.stderr, flush=True)
         return 1
