@@ -19,7 +19,7 @@ import live_aws
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"  # moto's account
 PROGRAM = """#!PYTHON
-import json, os, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
 
 name, words = Path(sys.argv[0]).name, sys.argv[1:]
@@ -35,6 +35,7 @@ if name == "cookiecutter":
 if "data push" in call:
     print("pushed", "s3://data/churn/data/abc/")
 if "wait for ever" in Path("HOME/plan").read_text() and "pipeline status" in call:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as Terraform: the shell of a background job has it ignored
     time.sleep(60)
 fails = [part for part in Path("HOME/plan").read_text().splitlines() if part and part in call]
 sys.exit(1 if fails else 0)
