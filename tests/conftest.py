@@ -42,6 +42,8 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("COPIER_SETTINGS_PATH", str(home / "copier.yaml"))
         patch.setenv("COPIER_CACHE_DIR", str(home / "copier"))
         patch.setenv("UV_COMPILE_BYTECODE", "0")  # of all libraries: takes longer than what most tests run of them
+        # As many tests at once as cores: a thread of XGBoost that spins while it waits takes another's time.
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
         # Images of containers often set this. Here it would compile all libraries anew in each of many processes.
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         # A make that a test starts is no part of the make that started the tests, and no token of ours is for a test.
