@@ -196,8 +196,6 @@ def execute(step: Step, project: Path, found: str, deadline: float) -> str:
             os.killpg(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=300)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
         if isinstance(stopped, subprocess.TimeoutExpired):
             raise LiveError(f"{step.title}: took longer than {seconds:.0f} s") from None
         raise
