@@ -39,7 +39,6 @@ LOOK_AT_CODE_OR_CONTAINER = [
     "mlops/aws/test_images.py",
     "mlops/aws/test_start.py",
 ]
-LONG_AND_ALIKE = ["mlops/test_tracking.py", "mlops/test_training.py"]  # at stage basic they run, and look at no answer
 WRITE_CSV = """
 import sys, numpy, polars
 from sklearn import datasets
@@ -286,7 +285,7 @@ def test_lint_and_tests_are_green_at_stage_full(template: Path, tmp_path: Path) 
     project = baking.bake("copier", template, tmp_path, answers)
     make(project, "setup")
     make(project, "lint")
-    make(project, "test", PYTEST_ADDOPTS=" ".join(f"--ignore=tests/{name}" for name in LONG_AND_ALIKE))
+    make(project, "test")
 
 
 @pytest.mark.slow
