@@ -378,21 +378,23 @@ def test_clients_that_come_at_once_wait_for_each_other_alike(service: Service) -
     """A new client waits for one answer of each that was there before, or a few, not for as many as clients wait."""
     (worker,) = service.workers()
     request = post("Content-Length: 6")
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        clients = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(64)]
-        for client in clients:
-            client.sendall(request)
-    finally:
-        os.kill(worker, signal.SIGCONT)
-    answered = dict.fromkeys(clients, 0)
-    while min(answered.values()) == 0:
-        for client in select.select(clients, [], [], 10)[0]:
-            assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
-            answered[client] += 1
-            client.sendall(request)
-    for client in clients:
-        client.close()
+    with contextlib.ExitStack() as open_clients:
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            addresses = [("127.0.0.1", service.port)] * 64
+            clients = [open_clients.enter_context(socket.create_connection(address, timeout=10)) for address in addresses]
+            for client in clients:
+                client.sendall(request)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        answered = dict.fromkeys(clients, 0)
+        while min(answered.values()) == 0:
+            readable = select.select(clients, [], [], 10)[0]
+            assert readable, answered.values()
+            for client in readable:
+                assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
+                answered[client] += 1
+                client.sendall(request)
     assert max(answered.values()) < 16
 
 
